@@ -1,0 +1,136 @@
+"""Policy as values: upstreams and rules of one immutable revision. document/ makes them, evaluate.py judges by them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+__all__ = [
+    "ApprovalTerms",
+    "Condition",
+    "CredentialUse",
+    "Dialect",
+    "Effect",
+    "HttpMatch",
+    "Mask",
+    "Policy",
+    "PrincipalMatch",
+    "Rule",
+    "Upstream",
+]
+
+
+class Effect(StrEnum):
+    """Names what a rule does. A mask never grants."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    REQUIRE_APPROVAL = "require_approval"
+    MASK = "mask"
+
+
+class Dialect(StrEnum):
+    """Names how refusals are written for the agent."""
+
+    PROBLEM = "problem"
+    ANTHROPIC = "anthropic"
+
+
+class Condition(Protocol):
+    """A compiled condition: conditions/ compiles CEL into one of these.
+
+    reads: top-level attributes that it names, e.g. {"request.json", "principal.groups", "now"}.
+    """
+
+    source: str
+    reads: frozenset[str]
+
+    def holds(self, attributes: Any) -> bool:
+        """Returns the condition's value; raises ConditionError if it has none (missing attribute, wrong type, budget)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialUse:
+    """Names the secret that an upstream takes, and how it is written into a header; format holds one "{}"."""
+
+    secret: str
+    header: str = "authorization"
+    format: str = "Bearer {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Holds one target. url: scheme://host[:port][/base]. token_from: lower-case headers that carry agents' tokens."""
+
+    name: str
+    url: str
+    mount: str
+    dialect: Dialect = Dialect.PROBLEM
+    credential: CredentialUse | None = None
+    token_from: tuple[str, ...] = ("authorization",)
+    private_addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalMatch:
+    """Matches a principal; fields that are set must all match."""
+
+    group: str | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpMatch:
+    """Matches HTTP requests; an empty list matches all. paths: "/a/{id}" (one segment), "*" one, "**" the rest."""
+
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTerms:
+    """Holds what a require_approval rule asks for; times in milliseconds."""
+
+    reviewers: tuple[PrincipalMatch, ...]
+    quorum: int = 1
+    pending_ttl_ms: int = 600_000
+    grant_uses: int = 1
+    grant_ttl_ms: int = 300_000
+    hold_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Holds one mask: detectors (ids or families), or one JSON pointer, or one response header (lower case)."""
+
+    detectors: tuple[str, ...] = ()
+    json: str = ""
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Holds one rule. Lists are OR, fields are AND; an empty list matches all. reason: shown to the agent."""
+
+    name: str
+    effect: Effect
+    principals: tuple[PrincipalMatch, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    http: HttpMatch | None = None
+    when: Condition | None = None
+    approval: ApprovalTerms | None = None
+    mask: tuple[Mask, ...] = ()
+    reason: str = ""
+    strict_audit: bool = False
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Holds a whole validated document. secrets: names that it declares."""
+
+    upstreams: tuple[Upstream, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    secrets: tuple[str, ...] = ()

@@ -1,0 +1,229 @@
+"""Ports of the operations: what they need from the world. The docstring of each method is its contract.
+
+Every method raises PenstockError(UNAVAILABLE) if the database cannot be reached or written in time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock_server.domain.approval import ApprovalRequest, NewApproval, Person, Redemption, Review, State
+from penstock_server.domain.audit import AuditEntry, AuditEvent, AuditPosition
+
+__all__ = ["ApprovalStore", "AuditLog", "AuditReader", "FrameRow", "FrameStore", "PolicyStore", "RevisionRow",
+           "SecretRow", "SecretStore", "ShimRow", "ShimStore"]
+
+
+class AuditLog(Protocol):
+    """Appends to this node's log."""
+
+    async def append(self, event: AuditEvent) -> AuditPosition:
+        """Returns once the entry is on disk (group commit). Raises UNAVAILABLE if it is not; then it never will be."""
+        ...
+
+
+class AuditReader(Protocol):
+    """Reads this node's log."""
+
+    async def entries(
+        self, *, after: int = 0, limit: int = 100, kind: str = "", call_id: str = "", newest: bool = False
+    ) -> list[AuditEntry]:
+        """Returns entries in ascending order; with newest, the last `limit` ones that match."""
+        ...
+
+    async def wait(self, after: int, timeout_s: float) -> None:
+        """Returns once an entry after that number may exist, or at the timeout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """Holds one stored policy revision. digest: SHA-256 of the document."""
+
+    number: int
+    document: str
+    digest: bytes
+    author: str
+    created_at_ms: int
+    active: bool
+
+
+class PolicyStore(Protocol):
+    """Keeps immutable revisions and the pointer to the active one."""
+
+    async def epoch(self) -> int:
+        """Returns the epoch."""
+        ...
+
+    async def active(self) -> tuple[RevisionRow | None, int]:
+        """Returns the active revision, or None before the first, with the epoch, in one read."""
+        ...
+
+    async def revision(self, number: int) -> RevisionRow | None:
+        """Returns one revision, or None."""
+        ...
+
+    async def revisions(self, *, before: int, limit: int) -> list[RevisionRow]:
+        """Returns revisions below `before` (0: all), newest first."""
+        ...
+
+    async def add(self, *, document: str, rules: Sequence["RuleRow"], digest: bytes, author: str, at_ms: int,
+                  expected_active: int) -> tuple[RevisionRow, int]:
+        """Stores a revision, makes it active and bumps the epoch, in one transaction; returns it with the new epoch.
+
+        Raises CONFLICT if the active revision is no longer `expected_active` (0: none).
+        """
+        ...
+
+    async def bump_epoch(self) -> int:
+        """Bumps the epoch and returns it: anything that could make an earlier allow wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """Holds one rule with typed selector columns, for SQL; lists are canonical JSON text."""
+
+    name: str
+    effect: str
+    upstreams: str
+    methods: str
+    paths: str
+    principals: str
+    condition: str
+    mode: str
+    definition: str
+
+
+class ApprovalStore(Protocol):
+    """Keeps approval requests, reviews, grants and uses; each method is one transaction."""
+
+    async def open(self, new: NewApproval, *, max_pending: int, denial_stands_ms: int) -> tuple[ApprovalRequest, bool]:
+        """Stores a request, or joins the requester's pending one of the same digest; the flag says if it is new.
+
+        A request past its deadline is expired first. Returns the denied request (flag False) if the requester was denied
+        the same digest within denial_stands_ms. Raises EXHAUSTED (TOO_MANY_PENDING) at max_pending.
+        """
+        ...
+
+    async def get(self, id: str) -> ApprovalRequest | None:
+        """Returns a request with reviews and grant, or None."""
+        ...
+
+    async def list(self, *, state: State, limit: int, before: tuple[int, str] | None) -> list[ApprovalRequest]:
+        """Returns requests newest first, before the (created_at_ms, id) of the former page's last."""
+        ...
+
+    async def review(self, id: str, review: Review, *, grant_id: str) -> tuple[ApprovalRequest, bool]:
+        """Locks the request's row, adds the review, and resolves the request by domain.approval_machine.resolve.
+
+        The flag is False if the same person had said the same before (no effect). Approval creates the grant in the same
+        transaction. Raises NOT_FOUND; WRONG_STATE if it is not pending (an overdue one is expired first); CONFLICT if the
+        person said the opposite before.
+        """
+        ...
+
+    async def cancel(self, id: str, *, actor: Person, at_ms: int) -> ApprovalRequest:
+        """Leaves pending as cancelled. Raises NOT_FOUND, WRONG_STATE."""
+        ...
+
+    async def expire(self, now_ms: int) -> list[ApprovalRequest]:
+        """Leaves pending as expired wherever the deadline has passed; returns those."""
+        ...
+
+    async def redeem(self, *, requester: Person, digest: bytes, call_id: str, now_ms: int) -> Redemption:
+        """Claims one use of a usable grant of exactly this requester and digest; the same call_id gets the same answer."""
+        ...
+
+    async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:
+        """Turns a claimed use into succeeded, failed or unknown; a settled one is left as it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """Holds one secret's current version. ciphertext and wrapped_key are AES-256-GCM (nonce ‖ ciphertext ‖ tag)."""
+
+    name: str
+    version: int
+    hosts: tuple[str, ...]
+    ciphertext: bytes
+    wrapped_key: bytes
+    kek_id: str
+    created_at_ms: int
+
+
+class SecretStore(Protocol):
+    """Keeps encrypted secrets; never sees a value."""
+
+    async def next_version(self, name: str) -> int:
+        """Returns the number that the next version will have."""
+        ...
+
+    async def put(self, row: SecretRow) -> int:
+        """Stores a version and bumps the epoch; returns the new epoch. Raises CONFLICT if that version exists."""
+        ...
+
+    async def all(self) -> list[SecretRow]:
+        """Returns the newest version of every secret, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShimRow:
+    """Holds an enrolled shim. token_hash: SHA-256 of its credential."""
+
+    name: str
+    token_hash: bytes
+    upstreams: tuple[str, ...]
+    groups: tuple[str, ...]
+    created_at_ms: int
+    revoked_at_ms: int | None = None
+
+
+class ShimStore(Protocol):
+    """Keeps enrolments."""
+
+    async def add(self, row: ShimRow) -> None:
+        """Stores an enrolment. Raises CONFLICT if the name exists."""
+        ...
+
+    async def by_token_hash(self, token_hash: bytes) -> ShimRow | None:
+        """Returns the shim with this credential, revoked or not, or None."""
+        ...
+
+    async def all(self) -> list[ShimRow]:
+        """Returns all shims by name."""
+        ...
+
+    async def revoke(self, name: str, at_ms: int) -> ShimRow:
+        """Revokes and bumps the epoch; revoking twice keeps the first time. Raises NOT_FOUND."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """Holds one masked frame. headers_json: [[name, value], ...]; masked_json: {kind: count}."""
+
+    seq: int
+    call_id: str
+    kind: str
+    at_ms: int
+    upstream: str
+    session: str
+    start: str
+    headers_json: str
+    body: bytes
+    outcome: str
+    masked_json: str
+
+
+class FrameStore(Protocol):
+    """Keeps recorded frames."""
+
+    async def append(self, *, shim: str, run_id: str, frames: Sequence[FrameRow]) -> int:
+        """Stores frames that are not stored yet; returns the highest gapless sequence number of the run on disk.
+
+        Raises INVALID (FRAME_GAP) if the first new frame does not follow what is stored.
+        """
+        ...
