@@ -55,7 +55,7 @@ class Ask:
 class Verdict:
     """Holds one answer; code, rule and reason are for the agent, credential and mask_key are secret.
 
-    credential: (lower-case header name, value) or None. hold_ms: longest hold on PENDING.
+    credential: (lower-case header name, value) or None; credential_hosts: where it may go. hold_ms: longest hold on PENDING.
     need_body_max: bytes on NEED_BODY. expires_at_ms: end of the pending state, UTC milliseconds.
     """
 
@@ -66,6 +66,7 @@ class Verdict:
     rule: str = ""
     reason: str = ""
     credential: tuple[str, bytes] | None = field(default=None, repr=False)
+    credential_hosts: tuple[str, ...] = ()
     masks: MaskSpec = MaskSpec()
     mask_key: bytes = field(default=b"", repr=False)
     approval: str = ""

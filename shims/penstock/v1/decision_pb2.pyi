@@ -321,17 +321,23 @@ class Credential(google.protobuf.message.Message):
 
     HEADER_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
+    HOSTS_FIELD_NUMBER: builtins.int
     header: builtins.str
     """Header name in lower case."""
     value: builtins.bytes
     """Header value, formatted."""
+    @property
+    def hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Hosts ("host" or "host:port") that it may be sent to; the shim checks the upstream's URL against them."""
+
     def __init__(
         self,
         *,
         header: builtins.str = ...,
         value: builtins.bytes = ...,
+        hosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["header", b"header", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "hosts", b"hosts", "value", b"value"]) -> None: ...
 
 global___Credential = Credential
 

@@ -1,0 +1,9 @@
+"""Shared by all tests: async tests run on asyncio through anyio's plugin (mark them @pytest.mark.anyio)."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Names the event loop of every anyio test."""
+    return "asyncio"
