@@ -7,8 +7,18 @@ from typing import Any
 
 from penstock_server.domain.principal import Principal
 
-__all__ = ["AuditEntry", "AuditEvent", "AuditPosition", "CHAIN_START", "body_commitment", "body_json", "canonical_json", "chain_hash",
-           "header_json", "leaf_hash"]
+__all__ = [
+    "CHAIN_START",
+    "AuditEntry",
+    "AuditEvent",
+    "AuditPosition",
+    "body_commitment",
+    "body_json",
+    "canonical_json",
+    "chain_hash",
+    "header_json",
+    "leaf_hash",
+]
 
 CHAIN_START = bytes(32)
 """Chain hash before the first entry."""
@@ -57,28 +67,50 @@ class AuditEntry:
 
 
 def canonical_json(value: Any) -> str:
-    """Returns RFC 8785-like text: sorted keys, no white space, UTF-8; only str, int, bool, None, list, dict may occur."""
+    """Returns RFC 8785-like text: sorted keys, no white space; only str, int, bool, None, list, dict may occur."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def header_json(log: str, seq: int, event: AuditEvent) -> str:
     """Returns the canonical header of an entry: the part that is never erased."""
-    return canonical_json({
-        "v": 1, "log": log, "seq": seq, "id": event.id, "kind": event.kind, "at_ms": event.at_ms,
-        "effect": event.effect, "decision": event.decision_id, "call": event.call_id,
-        "upstream": event.upstream, "rules": list(event.rules), "approval": event.approval, "grant": event.grant,
-        "revision": event.policy_revision,
-    })
+    return canonical_json(
+        {
+            "v": 1,
+            "log": log,
+            "seq": seq,
+            "id": event.id,
+            "kind": event.kind,
+            "at_ms": event.at_ms,
+            "effect": event.effect,
+            "decision": event.decision_id,
+            "call": event.call_id,
+            "upstream": event.upstream,
+            "rules": list(event.rules),
+            "approval": event.approval,
+            "grant": event.grant,
+            "revision": event.policy_revision,
+        }
+    )
 
 
 def body_json(event: AuditEvent) -> str:
     """Returns the canonical body of an entry: who, what and why; erasable, committed to by a salted hash."""
     actor = event.actor
-    return canonical_json({
-        "actor": {"issuer": actor.issuer, "subject": actor.subject, "groups": sorted(actor.groups),
-                  "owner": actor.owner, "delegator": actor.delegator},
-        "method": event.method, "resource": event.resource, "reason": event.reason, "details": event.details,
-    })
+    return canonical_json(
+        {
+            "actor": {
+                "issuer": actor.issuer,
+                "subject": actor.subject,
+                "groups": sorted(actor.groups),
+                "owner": actor.owner,
+                "delegator": actor.delegator,
+            },
+            "method": event.method,
+            "resource": event.resource,
+            "reason": event.reason,
+            "details": event.details,
+        }
+    )
 
 
 def body_commitment(salt: bytes, body: str) -> bytes:

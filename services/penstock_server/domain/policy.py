@@ -45,7 +45,7 @@ class Condition(Protocol):
     reads: frozenset[str]
 
     def holds(self, attributes: Any) -> bool:
-        """Returns the condition's value; raises ConditionError if it has none (missing attribute, wrong type, budget)."""
+        """Returns the value; raises ConditionError if it has none (missing attribute, wrong type, budget)."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""Use cases of the service. They take ports (interfaces.py) and return domain values; no SQL, no protobuf, no sockets."""
+"""Use cases of the service. They take ports (interfaces.py), return domain values; no SQL, no protobuf."""

@@ -10,8 +10,19 @@ from typing import Protocol
 from penstock_server.domain.approval import ApprovalRequest, NewApproval, Person, Redemption, Review, State
 from penstock_server.domain.audit import AuditEntry, AuditEvent, AuditPosition
 
-__all__ = ["ApprovalStore", "AuditLog", "AuditReader", "FrameRow", "FrameStore", "PolicyStore", "RevisionRow",
-           "SecretRow", "SecretStore", "ShimRow", "ShimStore"]
+__all__ = [
+    "ApprovalStore",
+    "AuditLog",
+    "AuditReader",
+    "FrameRow",
+    "FrameStore",
+    "PolicyStore",
+    "RevisionRow",
+    "SecretRow",
+    "SecretStore",
+    "ShimRow",
+    "ShimStore",
+]
 
 
 class AuditLog(Protocol):
@@ -67,8 +78,9 @@ class PolicyStore(Protocol):
         """Returns revisions below `before` (0: all), newest first."""
         ...
 
-    async def add(self, *, document: str, rules: Sequence["RuleRow"], digest: bytes, author: str, at_ms: int,
-                  expected_active: int) -> tuple[RevisionRow, int]:
+    async def add(
+        self, *, document: str, rules: Sequence["RuleRow"], digest: bytes, author: str, at_ms: int, expected_active: int
+    ) -> tuple[RevisionRow, int]:
         """Stores a revision, makes it active and bumps the epoch, in one transaction; returns it with the new epoch.
 
         Raises CONFLICT if the active revision is no longer `expected_active` (0: none).
@@ -99,31 +111,31 @@ class ApprovalStore(Protocol):
     """Keeps approval requests, reviews, grants and uses; each method is one transaction."""
 
     async def open(self, new: NewApproval, *, max_pending: int, denial_stands_ms: int) -> tuple[ApprovalRequest, bool]:
-        """Stores a request, or joins the requester's pending one of the same digest; the flag says if it is new.
+        """Stores a request, or joins the pending one of the same digest; the flag says if it is new.
 
-        A request past its deadline is expired first. Returns the denied request (flag False) if the requester was denied
-        the same digest within denial_stands_ms. Raises EXHAUSTED (TOO_MANY_PENDING) at max_pending.
+        A request past its deadline is expired first. Returns the denied request (flag False) if the requester
+        was denied the same digest within denial_stands_ms. Raises EXHAUSTED (TOO_MANY_PENDING) at max_pending.
         """
         ...
 
-    async def get(self, id: str) -> ApprovalRequest | None:
+    async def get(self, request_id: str) -> ApprovalRequest | None:
         """Returns a request with reviews and grant, or None."""
         ...
 
-    async def list(self, *, state: State, limit: int, before: tuple[int, str] | None) -> list[ApprovalRequest]:
+    async def page(self, *, state: State, limit: int, before: tuple[int, str] | None) -> list[ApprovalRequest]:
         """Returns requests newest first, before the (created_at_ms, id) of the former page's last."""
         ...
 
-    async def review(self, id: str, review: Review, *, grant_id: str) -> tuple[ApprovalRequest, bool]:
+    async def review(self, request_id: str, review: Review, *, grant_id: str) -> tuple[ApprovalRequest, bool]:
         """Locks the request's row, adds the review, and resolves the request by domain.approval_machine.resolve.
 
-        The flag is False if the same person had said the same before (no effect). Approval creates the grant in the same
-        transaction. Raises NOT_FOUND; WRONG_STATE if it is not pending (an overdue one is expired first); CONFLICT if the
-        person said the opposite before.
+        The flag is False if the same person had said the same before (no effect). Approval creates the grant in
+        the same transaction. Raises NOT_FOUND; WRONG_STATE if it is not pending (an overdue one is expired first);
+        CONFLICT if the person said the opposite before.
         """
         ...
 
-    async def cancel(self, id: str, *, actor: Person, at_ms: int) -> ApprovalRequest:
+    async def cancel(self, request_id: str, *, actor: Person, at_ms: int) -> ApprovalRequest:
         """Leaves pending as cancelled. Raises NOT_FOUND, WRONG_STATE."""
         ...
 
@@ -132,7 +144,7 @@ class ApprovalStore(Protocol):
         ...
 
     async def redeem(self, *, requester: Person, digest: bytes, call_id: str, now_ms: int) -> Redemption:
-        """Claims one use of a usable grant of exactly this requester and digest; the same call_id gets the same answer."""
+        """Claims one use of a usable grant of this requester and digest; the same call_id gets the same answer."""
         ...
 
     async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:

@@ -22,7 +22,7 @@ class Decider(Protocol):
     def ask(self, ask: Ask, deliver: Callable[[Verdict], None]) -> None:
         """Asks once; `deliver` gets exactly one verdict, or PENDING and later one more, unless cancelled.
 
-        UNAVAILABLE is delivered if no answer comes in time, or the stream breaks, also while pending. May call back at once.
+        UNAVAILABLE comes if there is no answer in time, or the stream breaks, also while pending. May call back at once.
         """
         ...
 
@@ -35,7 +35,7 @@ class Recorder(Protocol):
     """Ships masked frames to the service; bounded, and acknowledged after their commit."""
 
     def ready(self) -> bool:
-        """Returns False while unacknowledged frames are at the limit or the stream has been down too long: refuse requests."""
+        """Returns False while too much is unacknowledged or the stream has been down too long: refuse requests."""
         ...
 
     def put(self, frame: Frame) -> None:
