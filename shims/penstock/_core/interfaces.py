@@ -22,7 +22,7 @@ class Decider(Protocol):
     def ask(self, ask: Ask, deliver: Callable[[Verdict], None]) -> None:
         """Asks once; `deliver` gets exactly one verdict, or PENDING and later one more, unless cancelled.
 
-        UNAVAILABLE comes if there is no answer in time, or the stream breaks, also while pending. May call back at once.
+        UNAVAILABLE comes if no answer comes in time or the stream breaks, also while pending. May call at once.
         """
         ...
 

@@ -56,7 +56,8 @@ class Verdict:
     """Holds one answer; code, rule and reason are for the agent, credential and mask_key are secret.
 
     credential: (lower-case header name, value) or None; credential_hosts: where it may go.
-    hold_ms: longest hold on PENDING. need_body_max: bytes on NEED_BODY. expires_at_ms: end of the pending state, UTC milliseconds.
+    hold_ms: longest hold on PENDING. need_body_max: bytes on NEED_BODY.
+    expires_at_ms: end of the pending state, UTC milliseconds.
     """
 
     call_id: str
