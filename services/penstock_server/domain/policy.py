@@ -7,6 +7,7 @@ from typing import Any, Protocol
 __all__ = [
     "ApprovalTerms",
     "Condition",
+    "ConditionError",
     "CredentialUse",
     "Dialect",
     "Effect",
@@ -33,6 +34,10 @@ class Dialect(StrEnum):
 
     PROBLEM = "problem"
     ANTHROPIC = "anthropic"
+
+
+class ConditionError(Exception):
+    """Says that a condition has no value for this request; the text names the kind of failure, never the data."""
 
 
 class Condition(Protocol):

@@ -1,0 +1,103 @@
+"""Strict JSON (RFC 8259 and I-JSON, RFC 7493): what every parser reads the same way, or nothing."""
+
+import json
+import math
+from typing import Any, Never
+
+__all__ = ["MAX_DEPTH", "UnreadableJsonError", "parse_json"]
+
+MAX_DEPTH = 64
+"""Deepest nesting of arrays and objects; protobuf's JSON parser stops at 100, .NET's at 64."""
+
+_INT64 = range(-(2**63), 2**63)
+_MAX_INTEGER_CHARACTERS = 20
+_SURROGATES = ("\\ud8", "\\ud9", "\\uda", "\\udb", "\\udc", "\\udd", "\\ude", "\\udf")
+
+
+class UnreadableJsonError(ValueError):
+    """Says what kind of thing makes a body unreadable, without any of its content."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Returns the value of a body of UTF-8 JSON text.
+
+    Raises UnreadableJsonError for duplicate keys, NaN, Infinity and numbers that overflow a double, integers beyond
+    int64, unpaired surrogates, invalid UTF-8, a byte order mark, trailing text and nesting deeper than MAX_DEPTH.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise UnreadableJsonError("invalid UTF-8") from None
+    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise UnreadableJsonError(f"nested deeper than {MAX_DEPTH}")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_double
+        )
+    except UnreadableJsonError:
+        raise
+    except (ValueError, RecursionError):
+        raise UnreadableJsonError("not JSON") from None
+    if any(escape in text.lower() for escape in _SURROGATES) and _unpaired(value):
+        raise UnreadableJsonError("an unpaired surrogate")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object; raises on a duplicate key."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise UnreadableJsonError("a duplicate key")
+    return value
+
+
+def _constant(name: str) -> Never:
+    raise UnreadableJsonError(f"{name} is not JSON")
+
+
+def _integer(literal: str) -> int:
+    """Returns an int64."""
+    if len(literal) > _MAX_INTEGER_CHARACTERS or (value := int(literal)) not in _INT64:
+        raise UnreadableJsonError("an integer beyond 64 bits")
+    return value
+
+
+def _double(literal: str) -> float:
+    """Returns a finite double."""
+    value = float(literal)
+    if not math.isfinite(value):
+        raise UnreadableJsonError("a number that overflows a double")
+    return value
+
+
+def _depth(text: str) -> int:
+    """Returns the deepest nesting of brackets outside strings; exact for JSON, some number for anything else."""
+    deepest = depth = 0
+    quoted = escaped = False
+    for character in text:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                return deepest
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _unpaired(value: Any) -> bool:
+    """Returns whether any string in the value holds an unpaired surrogate."""
+    if isinstance(value, str):
+        return any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        return any(_unpaired(key) or _unpaired(item) for key, item in value.items())
+    return isinstance(value, list) and any(_unpaired(item) for item in value)
