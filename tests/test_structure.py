@@ -72,7 +72,7 @@ def test_every_source_file_has_a_mirror_test() -> None:
 
 
 def test_every_mirror_test_has_its_source() -> None:
-    """A unit test whose source file is gone, or that is named for no file, is found (test_FILE.py, test_FILE_TOPIC.py)."""
+    """A unit test whose source file is gone, or that is named for none, is found (test_FILE.py, test_FILE_TOPIC.py)."""
     stray = [
         path
         for path in (ROOT / "tests" / "unit").rglob("test_*.py")
