@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from penstock._core.describe import Action, BodyState
 from penstock_server.domain.principal import Principal
-from penstock_server.domain.strict_json import UnreadableJsonError, parse_json
+from penstock_server.domain.strict_json import UnreadableJsonError, parse_json, require_plain_json
 
 __all__ = ["ATTRIBUTES", "MISSING", "Attribute", "Attributes", "Kind", "reads_body"]
 
@@ -72,7 +72,7 @@ class Attributes:
         if http.body_state is not BodyState.WHOLE or not http.body:
             return MISSING
         try:
-            _require_plain_json(http.headers)
+            require_plain_json(http.headers)
             return parse_json(http.body)
         except UnreadableJsonError as error:
             self._cache["unreadable"] = str(error)
@@ -90,20 +90,6 @@ class Attribute:
 def reads_body(reads: frozenset[str]) -> bool:
     """Returns whether a condition that reads these attributes needs the whole body."""
     return "request.json" in reads
-
-
-def _require_plain_json(headers: tuple[tuple[str, bytes], ...]) -> None:
-    """Raises UnreadableJsonError where the headers say that the upstream may read other text than UTF-8 bytes."""
-    types = [value for name, value in headers if name == "content-type"]
-    if len(types) > 1:
-        raise UnreadableJsonError("more than one content-type")
-    for parameter in types[0].split(b";")[1:] if types else []:
-        name, _, value = parameter.partition(b"=")
-        charset = value.strip().strip(b"\"'").lower()
-        if name.strip().lower() == b"charset" and charset not in {b"utf-8", b"utf8", b"us-ascii"}:
-            raise UnreadableJsonError("a charset other than UTF-8")
-    if any(name == "content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
-        raise UnreadableJsonError("a content-encoding")
 
 
 def _headers(attributes: Attributes) -> dict[str, str]:

@@ -41,7 +41,8 @@ class Evaluation:
     code: "" | "policy_denied" | "no_rule" | "upstream_unknown" | "body_unreadable". rule: the deciding one, first in
     name order. rules: all that made the answer, masks included, in name order. reason: one line for the agent.
     near_misses: (rule, clause that failed) of rules that would have permitted, or whose condition had no value; for
-    the audit log, not for the agent. shadow: (rule, what it would have done) of shadow rules that matched.
+    the audit log, not for the agent. shadow: (rule, what it would have done) of shadow rules that matched: an
+    effect, or "need_body" or "body_unreadable" where it could not be asked, since a shadow rule never fetches a body.
     """
 
     outcome: Outcome
@@ -116,7 +117,7 @@ def judge(candidates: Iterable[CompiledRule], principal: Principal, action: Acti
             matched = True
         else:
             attributes.params = params
-            if candidate.reads_body and not rule.shadow and _waits(found, rule, attributes):
+            if candidate.reads_body and _waits(found, rule, attributes):
                 continue
             matched = _holds(found, rule, attributes)
         if not matched:
@@ -165,15 +166,16 @@ def _params(candidate: CompiledRule, segments: list[str]) -> dict[str, str] | No
 
 def _waits(found: _Findings, rule: Rule, attributes: Attributes) -> bool:
     """Returns whether the condition cannot be asked yet, or ever, for want of a readable body; notes the rule if so."""
-    if attributes.action.http.body_state is BodyState.WITHHELD:
-        found.waiting[rule.effect].append(rule)
-        return True
-    unreadable = attributes.unreadable()
-    if unreadable:
+    withheld = attributes.action.http.body_state is BodyState.WITHHELD
+    unreadable = "" if withheld else attributes.unreadable()
+    if not (withheld or unreadable):
+        return False
+    if rule.shadow:
+        found.shadow.append((rule.name, "body_unreadable" if unreadable else "need_body"))
+    else:
         found.unreadable = unreadable
         found.waiting[rule.effect].append(rule)
-        return True
-    return False
+    return True
 
 
 def _holds(found: _Findings, rule: Rule, attributes: Attributes) -> bool:
@@ -233,5 +235,5 @@ def _evaluation(
         approval_rules=tuple(deciding) if outcome is Outcome.REQUIRE_APPROVAL else (),
         near_misses=tuple(found.errors[:MAX_NEAR_MISSES]),
         shadow=tuple(found.shadow),
-        strict_audit=any([rule.strict_audit for rule in made]),
+        strict_audit=any(rule.strict_audit for rule in made),
     )

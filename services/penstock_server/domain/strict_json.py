@@ -2,9 +2,10 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any, Never
 
-__all__ = ["MAX_DEPTH", "UnreadableJsonError", "parse_json"]
+__all__ = ["MAX_DEPTH", "UnreadableJsonError", "parse_json", "require_plain_json"]
 
 MAX_DEPTH = 64
 """Deepest nesting of arrays and objects; protobuf's JSON parser stops at 100, .NET's at 64."""
@@ -18,8 +19,8 @@ class UnreadableJsonError(ValueError):
     """Says what kind of thing makes a body unreadable, without any of its content."""
 
 
-def parse_json(body: bytes) -> Any:
-    """Returns the value of a body of UTF-8 JSON text.
+def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = None) -> Any:
+    """Returns the value of a body of UTF-8 JSON text. parse_number reads every number's literal instead, if given.
 
     Raises UnreadableJsonError for duplicate keys, NaN, Infinity and numbers that overflow a double, integers beyond
     int64, unpaired surrogates, invalid UTF-8, a byte order mark, trailing text and nesting deeper than MAX_DEPTH.
@@ -32,7 +33,11 @@ def parse_json(body: bytes) -> Any:
         raise UnreadableJsonError(f"nested deeper than {MAX_DEPTH}")
     try:
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_double
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=parse_number or _integer,
+            parse_float=parse_number or _double,
         )
     except UnreadableJsonError:
         raise
@@ -41,6 +46,20 @@ def parse_json(body: bytes) -> Any:
     if any(escape in text.lower() for escape in _SURROGATES) and _unpaired(value):
         raise UnreadableJsonError("an unpaired surrogate")
     return value
+
+
+def require_plain_json(headers: tuple[tuple[str, bytes], ...]) -> None:
+    """Raises UnreadableJsonError where the headers say that the upstream may read other text than UTF-8 bytes."""
+    types = [value for name, value in headers if name == "content-type"]
+    if len(types) > 1:
+        raise UnreadableJsonError("more than one content-type")
+    for parameter in types[0].split(b";")[1:] if types else []:
+        name, _, value = parameter.partition(b"=")
+        charset = value.strip().strip(b"\"'").lower()
+        if name.strip().lower() == b"charset" and charset not in {b"utf-8", b"utf8", b"us-ascii"}:
+            raise UnreadableJsonError("a charset other than UTF-8")
+    if any(name == "content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
+        raise UnreadableJsonError("a content-encoding")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
