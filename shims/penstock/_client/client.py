@@ -60,4 +60,5 @@ def open_client(address: str, token: str, ca: Path | None = None) -> Client:
     token: the shim's enrolment token. ca: PEM file of the authority of the service's certificate, the system's if None;
     off loopback there is always TLS. Raises ValueError or OSError that says what is wrong with them.
     """
-    return Client(open_channel(address, ca), bearer(token))
+    metadata = bearer(token)
+    return Client(open_channel(address, ca), metadata)
