@@ -29,7 +29,11 @@ class AuditLog(Protocol):
     """Appends to this node's log."""
 
     async def append(self, event: AuditEvent) -> AuditPosition:
-        """Returns once the entry is on disk (group commit). Raises UNAVAILABLE if it is not; then it never will be."""
+        """Returns once the entry is on disk (group commit). Raises UNAVAILABLE if that is not certain."""
+        ...
+
+    async def append_many(self, events: Sequence[AuditEvent]) -> list[AuditPosition]:
+        """Appends events next to each other, as append does for one; returns their positions in the same order."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The gRPC edge: servicers (convert, one operation, convert), conversion, status mapping, authentication."""

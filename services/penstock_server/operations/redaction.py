@@ -1,0 +1,53 @@
+"""Masks once more, with every stored secret, whatever the service stores or shows."""
+
+from penstock._core.mask import Masker, Unmaskable
+from penstock._core.verdict import KnownValue, MaskSpec
+
+__all__ = ["Redactor"]
+
+SHOWN_BODY_BYTES = 65536
+"""How much of a body reviewers and auditors are shown, bytes; the digest covers all of it."""
+
+UNREADABLE = "[not shown: binary]"
+"""What stands for content that no masker can read."""
+
+
+class Redactor:
+    """Masks text and bytes with all stored secrets and the detectors of credentials; holds no state between calls."""
+
+    def __init__(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
+        self._masker = Masker([KnownValue(name, value) for name, value in secrets], MaskSpec(frozenset({"secrets"})))
+        self._seen: dict[str, str] = {}
+
+    def text(self, value: str, key: bytes) -> str:
+        """Returns the text with secrets replaced by their tokens; what cannot be masked is not shown at all."""
+        try:
+            return self._masker.text(value.encode(), key=key, place="text").data.decode()
+        except (Unmaskable, UnicodeDecodeError):
+            return UNREADABLE
+
+    def headers(self, headers: tuple[tuple[str, bytes], ...], key: bytes) -> tuple[tuple[str, bytes], ...]:
+        """Returns the headers with secrets replaced; a value that cannot be masked is not shown."""
+        shown = []
+        for name, value in headers:
+            try:
+                shown.append((name, self._masker.text(value, key=key, place=f"header:{name}").data))
+            except Unmaskable:
+                shown.append((name, UNREADABLE.encode()))
+        return tuple(shown)
+
+    def body(self, body: bytes, content_type: str, key: bytes) -> bytes:
+        """Returns the masked body, cut at SHOWN_BODY_BYTES; what cannot be masked is not shown at all."""
+        try:
+            stream = self._masker.body(content_type, "", key=key)
+            masked = stream.feed(body) + stream.finish()
+        except Unmaskable:
+            return UNREADABLE.encode()
+        return masked[:SHOWN_BODY_BYTES]
+
+    def plain(self, body: bytes, key: bytes) -> bytes:
+        """Returns bytes of unknown type with secrets replaced; what cannot be masked is not kept."""
+        try:
+            return bytes(self._masker.text(body, key=key, place="body").data)
+        except Unmaskable:
+            return UNREADABLE.encode()

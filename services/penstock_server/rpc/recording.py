@@ -1,0 +1,31 @@
+"""RecordingService: frames in, acknowledgements out, each after its commit."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from penstock.v1 import recording_pb2, recording_pb2_grpc
+from penstock_server.operations.recording import Recordings
+from penstock_server.rpc.convert import frame_from_pb
+from penstock_server.rpc.edge import calling_shim
+
+__all__ = ["RecordingServicer"]
+
+
+class RecordingServicer(recording_pb2_grpc.RecordingServiceServicer):
+    """Serves shims."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+
+    async def Record(
+        self,
+        request_iterator: AsyncIterator[recording_pb2.RecordRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[recording_pb2.RecordResponse]:
+        """Stores batches in order until the shim hangs up."""
+        async for request in request_iterator:
+            frames = [frame_from_pb(frame) for frame in request.frames]
+            acknowledged = await self._recordings.take(calling_shim(), request.run_id, frames)
+            yield recording_pb2.RecordResponse(acknowledged=acknowledged)
