@@ -191,9 +191,9 @@ def _build(config: Config, store: Store) -> _Parts:
 async def _watch(parts: _Parts, store: Store) -> None:
     """Keeps health honest: NOT_SERVING while the database is away; takes over changes that other processes made."""
     serving = health_pb2.HealthCheckResponse.SERVING
-    before = None
+    before: int | None = None
     while True:
-        now = serving
+        now: int = serving
         try:
             epoch = await asyncio.wait_for(store.policies.epoch(), PROBE_LIMIT_S)
             if epoch > parts.active.current.snapshot.epoch:
