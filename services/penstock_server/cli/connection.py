@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from penstock_server.cli import dev_file
 from penstock_server.cli.failure import ExitCode, Failure
+from penstock_server.cli.loopback import is_loopback
 from penstock_server.cli.refusal import failure_of
 
 __all__ = ["Connection", "connected"]
@@ -22,9 +23,6 @@ CALL_S = 30.0
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Largest answer, bytes: a page of 1000 audit entries passes gRPC's default of 4 MiB."""
-
-LOOPBACK = ("localhost", "127.", "[::1]")
-"""How the hosts begin that are called without TLS; everything else but a Unix socket is called with it."""
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +39,7 @@ class Connection:
     def channel(self) -> Iterator[grpc.Channel]:
         """Opens a channel; TLS unless the address is a Unix socket, or on loopback with no CA named."""
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.enable_http_proxy", 0)]
-        plain = self.address.startswith("unix:") or (self.ca is None and self.address.startswith(LOOPBACK))
+        plain = self.address.startswith("unix:") or (self.ca is None and is_loopback(self.address))
         if plain:
             channel = grpc.insecure_channel(self.address, options)
         else:

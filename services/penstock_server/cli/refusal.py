@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from penstock_server.cli.failure import ExitCode, Failure
 
-__all__ = ["failure_of", "reason_of"]
+__all__ = ["failure_of"]
 
 EXIT_CODES = {
     grpc.StatusCode.UNAVAILABLE: ExitCode.UNREACHABLE,
@@ -45,12 +45,6 @@ def failure_of(error: grpc.RpcError, address: str) -> Failure:
     fields = _detail(status, error_details_pb2.BadRequest)
     details = [f"{one.field}: {one.description}" for one in fields.field_violations] if fields is not None else []
     return Failure(message, exit_code, details)
-
-
-def reason_of(error: grpc.RpcError) -> str:
-    """Returns the ErrorInfo reason, e.g. "POLICY_INVALID"; "" if the error carries none."""
-    info = _detail(_status(error), error_details_pb2.ErrorInfo)
-    return info.reason if info is not None else ""
 
 
 def _status(error: Any) -> status_pb2.Status | None:

@@ -1,7 +1,6 @@
 """The command dev itself: prepares the folder, starts both processes, says how to go on, supervises."""
 
 import asyncio
-import ipaddress
 import re
 import signal
 import sys
@@ -15,6 +14,7 @@ from penstock_server.cli.connection import Connection
 from penstock_server.cli.dev.child import Child
 from penstock_server.cli.dev.folder import DevFolder, opened
 from penstock_server.cli.dev.setup import ISSUER, apply_policy, enrol_shim, issue_tokens
+from penstock_server.cli.loopback import is_loopback
 
 __all__ = ["dev"]
 
@@ -131,7 +131,7 @@ def _welcome(folder: DevFolder, http: str, revision: int) -> str:
         "",
         NOTICE,
     ]
-    if not _loopback(http):
+    if not is_loopback(http.partition("://")[2]):
         lines.append(
             "  The shim listens BEYOND LOOPBACK without TLS: tokens and answers cross the network in the clear."
         )
@@ -144,14 +144,6 @@ def _welcome(folder: DevFolder, http: str, revision: int) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _loopback(url: str) -> bool:
-    host = url.partition("://")[2].rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _say(line: str) -> None:
