@@ -1,6 +1,7 @@
 """The command serve: runs the policy service until it is told to stop."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def serve(config_file: Path) -> None:
     """Run the policy service until SIGTERM or SIGINT; prints "ready" when it serves."""
     from penstock_server import config, server
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = config.load(config_file)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(server.serve(settings))

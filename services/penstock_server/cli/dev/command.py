@@ -92,7 +92,7 @@ async def _run(folder: DevFolder, tokens: dict[str, str], document: str | None, 
         http = await shim.start()
         folder.write_shim(http.partition("://")[2])  # the port that it has got, should it be started again
         dev_file.write(folder.path, dev_file.DevFile(folder.address, http, tokens))
-        click.echo(_welcome(folder, http, revision))
+        click.echo(_welcome(folder, http, revision, f"service {service.pid}, shim {shim.pid}"))
         click.echo("ready")
         await asyncio.gather(service.supervise(), shim.supervise())
     except asyncio.CancelledError:
@@ -119,7 +119,7 @@ def _stop_on_signals() -> asyncio.Event:
     return stopped
 
 
-def _welcome(folder: DevFolder, http: str, revision: int) -> str:
+def _welcome(folder: DevFolder, http: str, revision: int, processes: str) -> str:
     """Returns what a person needs to go on."""
     data = folder.path
     lines = [
@@ -127,6 +127,7 @@ def _welcome(folder: DevFolder, http: str, revision: int) -> str:
         f"  HTTP shim   {http}   (an upstream is at {http}/NAME)",
         f"  service     {folder.address}",
         f"  policy      revision {revision}",
+        f"  processes   {processes}",
         f"  tokens      {data / dev_file.NAME}: agent, approver, admin, secrets, auditor; valid 30 days",
         "",
         NOTICE,

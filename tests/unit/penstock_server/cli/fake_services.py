@@ -61,7 +61,7 @@ class FakeService(
 
     def _seen(self, request: Any, context: grpc.ServicerContext) -> None:
         self.requests.append(request)
-        self.callers.append(dict(context.invocation_metadata()).get("authorization", ""))  # type: ignore[arg-type,misc]  # pairs, whatever the stub says
+        self.callers.append(dict(context.invocation_metadata()).get("authorization", ""))  # type: ignore[arg-type]  # pairs, whatever the stub says
         if self.error is not None:
             context.abort_with_status(status_of(self.error))
 

@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(service: FakeService, tmp_pat
 
 
 def test_show_prints_the_document_alone(service: FakeService) -> None:
-    """Standard output is the document as it was applied, so that it can be redirected; the rest is on standard error."""
+    """Standard output is the document as it was applied, for redirection; the rest is on standard error."""
     service.revisions, service.document = revisions(2), DOCUMENT
     result = service.run("policy", "show", "--revision", "2")
     assert result.stdout == DOCUMENT
