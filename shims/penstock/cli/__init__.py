@@ -1,1 +1,5 @@
-"""TODO."""
+"""The command `penstock`: runs shims, and lets people decide on approval requests."""
+
+from penstock.cli.program import main
+
+__all__ = ["main"]
