@@ -166,14 +166,14 @@ class Stage:
         return answer
 
     def pending(self) -> str:
-        listed = json.loads(self.penstock("approvals", "list", "--json"))
-        approvals = listed["approvals"] if isinstance(listed, dict) else listed
-        return str(approvals[0]["name"]) if approvals else ""
+        listed = self.penstock("approvals", "list", "--json").splitlines()
+        return str(json.loads(listed[0])["name"]) if listed else ""
 
     def penstock(self, *arguments: str) -> str:
         """Runs one command of the thin client as the approver."""
         done = subprocess.run(
             [*SHIM, *arguments],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,

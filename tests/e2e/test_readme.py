@@ -194,7 +194,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _run(command: list[str], folder: Path = ROOT) -> str:
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE_S * 2, cwd=folder, env=_environment(folder)
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S * 2,
+        cwd=folder,
+        env=_environment(folder),
     )
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
