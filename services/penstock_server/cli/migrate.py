@@ -8,6 +8,9 @@ from penstock_server.cli.failure import ExitCode, Failure
 
 __all__ = ["migrate"]
 
+DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+"""Databases that the service runs on, with the drivers that it ships with."""
+
 
 @click.command()
 @click.option("--database", help="SQLAlchemy URL: sqlite+aiosqlite:////PATH or postgresql+asyncpg://...")
@@ -25,10 +28,22 @@ def migrate(database: str | None, config_file: Path | None) -> None:
         from penstock_server import config
 
         database = config.load(config_file).database
+    _check(str(database))
     from penstock_server import store
 
-    try:
-        store.migrate(str(database))
-    except (OSError, ValueError) as error:
-        raise Failure(f"the database cannot be used: {type(error).__name__}", ExitCode.UNREACHABLE) from None
+    store.migrate(str(database))
     click.echo("the database is up to date")
+
+
+def _check(url: str) -> None:
+    """Raises Failure unless it is a URL of a database that the service runs on; never repeats it (passwords)."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        driver = make_url(url).drivername
+    except (ArgumentError, ValueError):  # ValueError: a port that is not a number
+        driver = ""
+    if driver not in DRIVERS:
+        known = " or ".join(f"{driver}://..." for driver in DRIVERS)
+        raise Failure(f"the database URL must be {known}", ExitCode.USAGE)

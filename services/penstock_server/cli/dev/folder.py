@@ -30,7 +30,9 @@ class DevFolder:
         self.shim_toml = path / "shim.toml"
         self.shim_token = path / "shim.token"
         self.address = f"unix:{socket}"
-        self.database = f"sqlite+aiosqlite:///{path / 'penstock.db'}"
+        # Two characters of a path have a meaning in a URL's database part; SQLAlchemy decodes them again.
+        file = str(path / "penstock.db").replace("%", "%25").replace("?", "%3F")
+        self.database = f"sqlite+aiosqlite:///{file}"
 
     def write_service(self, people_issuer: str) -> None:
         """Writes service.toml: SQLite and keys in this folder, a Unix socket, secrets' hosts from the policy."""

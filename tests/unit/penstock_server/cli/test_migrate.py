@@ -46,6 +46,7 @@ def test_exactly_one_source_is_demanded(arguments: list[str]) -> None:
         f"postgresql+asyncpg://u:{PASSWORD}@127.0.0.1:1/x",
         f"nonsense+driver://u:{PASSWORD}@h/x",
         f"not a url {PASSWORD}",
+        f"postgresql+asyncpg://u:{PASSWORD}@h:port/x",
         f"sqlite+aiosqlite:////nowhere/{PASSWORD}/p.db",
     ],
 )

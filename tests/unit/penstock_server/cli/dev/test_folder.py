@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from penstock_server.cli.dev.folder import MAX_SOCKET_BYTES, opened
 from penstock_server.cli.failure import Failure
@@ -77,6 +78,13 @@ def test_both_configurations_are_private_and_name_each_other(tmp_path: Path) -> 
     assert shim == {"service": folder.address, "token_file": str(folder.shim_token), "listen": "127.0.0.1:8642"}
     assert folder.path.is_absolute()
     assert (mode(folder.service_toml), mode(folder.shim_toml)) == (0o600, 0o600)
+
+
+def test_the_database_is_in_the_folder_whatever_its_name(tmp_path: Path) -> None:
+    """A question mark does not cut the path, and a percent sign is itself."""
+    with opened(tmp_path / "a?b=%41 c#") as folder:
+        assert make_url(folder.database).database == f"{folder.path}/penstock.db"
+        assert make_url(folder.database).query == {}
 
 
 def test_the_socket_is_in_the_folder_and_a_stale_one_goes(short_folder: Path) -> None:
