@@ -1,11 +1,14 @@
 """penstock-server secret."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from penstock.v1 import secret_pb2
-from unit.penstock_server.cli.fake_services import FakeService
+from unit.penstock_server.cli.fake_services import TOKEN, FakeService
 
 VALUE = "sk_" + "test_" + "0" * 12
 
@@ -73,3 +76,26 @@ def test_list_shows_names_and_hosts(service: FakeService) -> None:
         "hosts": ["a.example"],
         "created_at_ms": 1000,
     }
+
+
+def test_a_person_is_asked_without_echo(service: FakeService) -> None:
+    """On a terminal the command asks, and what is typed does not show."""
+    master, slave = os.openpty()
+    environment = {**os.environ, "PENSTOCK_ADDRESS": service.address, "PENSTOCK_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "penstock_server.cli", "secret", "put", "billing", "--host", "a.example"]
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    os.close(slave)
+    assert process.stderr is not None
+    asked = b""
+    while not asked.endswith(b": "):  # its last blank comes after the echo is off
+        asked += os.read(process.stderr.fileno(), 1)
+    os.write(master, VALUE.encode() + b"\n")
+    _, errors = process.communicate(timeout=60)
+    shown = os.read(master, 4096)
+    os.close(master)
+    assert (process.returncode, asked.strip()) == (0, b"Value:"), errors
+    assert b"secret billing, version 2" in shown
+    assert VALUE.encode() not in shown + errors
+    assert service.requests[0].value == VALUE.encode()
