@@ -20,7 +20,7 @@ TOKEN = "ey" + "J.a.b"
 
 def pending(name: str) -> approval_pb2.Approval:
     """Returns a pending request with that name."""
-    http = action_pb2.HttpRequest(method="POST", authority="b", path="/v1/refunds", body=b"{\"amount\":5}")
+    http = action_pb2.HttpRequest(method="POST", authority="b", path="/v1/refunds", body=b'{"amount":5}')
     return approval_pb2.Approval(
         name=name,
         state=approval_pb2.APPROVAL_STATE_PENDING,
