@@ -90,20 +90,20 @@ class Field:
                 result[key] = child
         return result
 
-    def items(self) -> list["Field"] | None:
-        """Returns the items of a list that is not empty."""
+    def items(self, *, may_be_empty: bool = False) -> list["Field"] | None:
+        """Returns the items of a list; an empty one, which a reader may take for "none" or for "all", must be meant."""
         if not isinstance(self.node, yaml.SequenceNode):
             self.refuse(f"must be a list, not {_kind(self.node)}")
             return None
-        if not self.node.value:
+        if not (self.node.value or may_be_empty):
             self.refuse("may not be an empty list; leave the key out")
             return None
         return [Field(f"{self.path}[{index}]", node, self.problems) for index, node in enumerate(self.node.value)]
 
-    def texts(self) -> list[tuple["Field", str]]:
+    def texts(self, *, may_be_empty: bool = False) -> list[tuple["Field", str]]:
         """Returns the texts of a list with their fields; no two may be equal."""
         result: dict[str, Field] = {}
-        for item in self.items() or ():
+        for item in self.items(may_be_empty=may_be_empty) or ():
             text = item.text()
             if text is not None and text in result:
                 item.refuse(f'"{_short(text)}" is listed twice')

@@ -51,9 +51,7 @@ def parse(text: str, *, compile_condition: Callable[[str], Condition], detectors
 
 def _read_secrets(field: Field) -> tuple[str, ...]:
     """Returns the declared names, sorted; values are never part of a document."""
-    if getattr(field.node, "value", None) == []:
-        return ()
-    texts = field.texts()
+    texts = field.texts(may_be_empty=True)
     for item, text in texts:
         if not NAME.fullmatch(text):
             item.refuse(f"a secret's name must be {NAME_RULE}; the value does not belong here")

@@ -37,10 +37,9 @@ class Known:
 
 def read_rules(field: Field, known: Known) -> tuple[tuple[Rule, Field], ...]:
     """Returns the rules that are well-formed, in name order, with their fields; notes the problems of the others."""
-    items = field.items() if getattr(field.node, "value", None) != [] else []
     result: dict[str, tuple[Rule, Field]] = {}
     lines: dict[str, int] = {}
-    for item in items or ():
+    for item in field.items(may_be_empty=True) or ():
         keys = item.mapping(_KEYS, {"grpc": _LATER, "mcp": _LATER})
         if keys is None:
             continue
@@ -109,7 +108,7 @@ def read_principals(field: Field) -> tuple[PrincipalMatch, ...]:
         keys = item.mapping(_PRINCIPAL_KEYS)
         if keys is None:
             continue
-        if not keys:
+        if not item.node.value:
             item.refuse(f"must name at least one of {', '.join(_PRINCIPAL_KEYS)}")
         values = {key: child.matching(_IDENTITY, "one line of at most 512 characters") for key, child in keys.items()}
         result.append(PrincipalMatch(**values))
@@ -121,7 +120,7 @@ def _read_http(field: Field) -> HttpMatch | None:
     keys = field.mapping(("methods", "paths"))
     if keys is None:
         return None
-    if not keys:
+    if not field.node.value:
         field.refuse("must hold methods or paths; leave the key out to match every request")
     methods = keys["methods"].texts() if "methods" in keys else []
     for item, method in methods:
@@ -176,7 +175,7 @@ def _read_masks(field: Field, detectors: frozenset[str]) -> tuple[Mask, ...]:
         keys = item.mapping(("detectors", "json", "header"))
         if keys is None:
             continue
-        if len(keys) != 1:
+        if len(item.node.value) != 1:
             item.refuse("must hold exactly one of detectors, json, header; write more items")
         if "detectors" in keys:
             result.append(Mask(detectors=_read_detectors(keys["detectors"], detectors)))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -12,7 +13,7 @@ MAX_DEPTH = 64
 
 _INT64 = range(-(2**63), 2**63)
 _MAX_INTEGER_CHARACTERS = 20
-_SURROGATES = ("\\ud8", "\\ud9", "\\uda", "\\udb", "\\udc", "\\udd", "\\ude", "\\udf")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnreadableJsonError(ValueError):
@@ -29,8 +30,6 @@ def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = Non
         text = body.decode()
     except UnicodeDecodeError:
         raise UnreadableJsonError("invalid UTF-8") from None
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise UnreadableJsonError(f"nested deeper than {MAX_DEPTH}")
     try:
         value = json.loads(
             text,
@@ -43,7 +42,9 @@ def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = Non
         raise
     except (ValueError, RecursionError):
         raise UnreadableJsonError("not JSON") from None
-    if any(escape in text.lower() for escape in _SURROGATES) and _unpaired(value):
+    if text.count("{") + text.count("[") > MAX_DEPTH and _too_deep(value):
+        raise UnreadableJsonError(f"nested deeper than {MAX_DEPTH}")
+    if _SURROGATE.search(text) and _unpaired(value):
         raise UnreadableJsonError("an unpaired surrogate")
     return value
 
@@ -89,28 +90,19 @@ def _double(literal: str) -> float:
     return value
 
 
-def _depth(text: str) -> int:
-    """Returns the deepest nesting of brackets outside strings; exact for JSON, some number for anything else."""
-    deepest = depth = 0
-    quoted = escaped = False
-    for character in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > MAX_DEPTH:
-                return deepest
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def _too_deep(value: Any) -> bool:
+    """Returns whether arrays and objects are nested deeper than MAX_DEPTH."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _unpaired(value: Any) -> bool:
