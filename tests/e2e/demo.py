@@ -191,10 +191,11 @@ def _event_text(body: bytes) -> str:
 def main() -> int:
     """Plays the demo in a fresh folder; returns the exit status."""
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
+        stage = Stage(Path(folder), sys.stdout)
         try:
-            play(Stage(Path(folder), sys.stdout))
+            play(stage)
         except (DemoFailed, AssertionError, LookupError, OSError, ValueError) as failure:
-            print(f"\ndemo failed: {failure}", file=sys.stderr)
+            print(f"\ndemo failed: {failure}\n{stage.logs()}", file=sys.stderr)
             return 1
     return 0
 

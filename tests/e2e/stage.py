@@ -90,6 +90,12 @@ class Stage:
             if self._billing.stdout is not None:
                 self._billing.stdout.close()
 
+    def logs(self) -> str:
+        """Returns the last lines that service and shim wrote to standard error."""
+        written = [self._folder / "service.log", self._folder / "shim.log"]
+        tails = [(log.name, log.read_text().splitlines()[-20:]) for log in written if log.exists()]
+        return "\n".join("\n".join([f"{name}:", *(f"  {line}" for line in lines)]) for name, lines in tails if lines)
+
     def say(self, text: str) -> None:
         """Prints one piece of the transcript."""
         print(text, file=self._out, flush=True)

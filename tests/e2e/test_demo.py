@@ -34,7 +34,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     try:
         play(stage)
     except Exception as failure:
-        raise AssertionError(f"{failure}\n\n{out.getvalue()}") from failure
+        raise AssertionError(f"{failure}\n{stage.logs()}\n{out.getvalue()}") from failure
     yield Played(stage, out.getvalue())
 
 
