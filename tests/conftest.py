@@ -2,6 +2,10 @@
 
 import pytest
 
+from databases import database_url, postgres_server, store
+
+__all__ = ["anyio_backend", "database_url", "postgres_server", "store"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -27,6 +27,8 @@ class Question:
     action: Action
     session: str = ""
     can_hold: bool = False
+    may_ask: bool = True
+    """False for a call that was held already: it passes on its grant, or is refused; it never asks anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,12 +91,8 @@ class Decisions:
             await self._commit(held.shim, [judgement], held.deliver, lambda _: None, MAX_REJUDGED)
             return
 
-        def final(answer: Answer) -> None:
-            """Refuses where the grant was spent by another call meanwhile: one call waits once."""
-            again = answer.outcome is Outcome.PENDING
-            held.deliver(replace(answer, outcome=Outcome.DENY) if again else answer)
-
-        await self.batch(held.shim, [replace(held.question, can_hold=False)], final, lambda _: None)
+        question = replace(held.question, can_hold=False, may_ask=False)
+        await self.batch(held.shim, [question], held.deliver, lambda _: None)
 
     async def _through_gate(
         self,

@@ -47,6 +47,9 @@ class Gate:
             event = replace(draft.event, grant=spent.grant_id, approval=spent.request_id or "")
             return replace(draft, event=event, answer=replace(draft.answer, approval=spent.request_id or ""))
         question = draft.question
+        if not question.may_ask:
+            why = "the grant was spent by another call, or does not fit any more: send the request again to ask anew"
+            return _denied(draft, "", "approvals_exhausted", why)
         new = NewApproval(
             id=self._new_id("apr"),
             requester=requester,

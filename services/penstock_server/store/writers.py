@@ -1,0 +1,140 @@
+"""The two ways to write a batch: SQLite in one hop to a thread of its own, PostgreSQL over the engine."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.engine import make_url
+
+from penstock_server.domain.errors import Code, PenstockError
+from penstock_server.store.engine import BUSY_MS, Database
+from penstock_server.store.group_commit import EMPTY_LOG, Batch, LogEnd
+from penstock_server.store.tables import AUDIT_ENTRY, EPOCH, FRAME
+
+__all__ = ["PostgresWriter", "SqliteWriter"]
+
+_T = TypeVar("_T")
+
+_ENTRY_COLUMNS = ["log", "seq", "kind", "call_id", "header", "body", "salt", "commitment", "leaf_hash", "chain_hash"]
+_FRAME_COLUMNS = [column.name for column in FRAME.columns]
+
+
+def _insert(verb: str, table: str, columns: list[str]) -> str:
+    values = ", ".join(f":{column}" for column in columns)
+    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({values})"
+
+
+_INSERT_ENTRY = _insert("INSERT", "audit_entry", _ENTRY_COLUMNS)
+_INSERT_FRAME = _insert("INSERT OR IGNORE", "frame", _FRAME_COLUMNS)
+
+
+class SqliteWriter:
+    """Implements group_commit.Writer over sqlite3: a whole transaction is one call in one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._path = make_url(url).database or ""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="penstock-log")
+        self._connection: sqlite3.Connection | None = None
+
+    async def end(self, log: str) -> LogEnd:
+        """Returns the end of the log. Raises UNAVAILABLE."""
+        return await self._call(lambda connection: _end(connection, log))
+
+    async def write(self, batch: Batch) -> int:
+        """Commits the rows and returns the epoch."""
+        return await self._call(lambda connection: _write(connection, batch))
+
+    async def close(self) -> None:
+        """Closes the connection and ends the thread."""
+
+        def close() -> None:
+            if self._connection is not None:
+                self._connection.close()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, close)
+        self._thread.shutdown()
+
+    async def _call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, work)
+
+    def _in_thread(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Runs the work; after an error the connection is made anew, so that nothing half done stays."""
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._path)
+            return work(self._connection)
+        except (sqlite3.Error, OSError) as error:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            raise PenstockError(
+                Code.UNAVAILABLE,
+                "AUDIT_UNAVAILABLE",
+                f"the audit log cannot be written now ({getattr(error, 'sqlite_errorname', type(error).__name__)}), "
+                "so nothing is allowed: see that the disk has room and the database file may be written",
+                retry_after_ms=1000,
+            ) from None
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    if connection.execute("PRAGMA synchronous").fetchone() != (2,):
+        connection.close()
+        raise OSError("SQLite did not take PRAGMA synchronous=FULL")
+    return connection
+
+
+def _end(connection: sqlite3.Connection, log: str) -> LogEnd:
+    found = connection.execute(
+        "SELECT seq, chain_hash FROM audit_entry WHERE log = ? ORDER BY seq DESC LIMIT 1", (log,)
+    ).fetchone()
+    return LogEnd(*found) if found else EMPTY_LOG
+
+
+def _write(connection: sqlite3.Connection, batch: Batch) -> int:
+    connection.execute("BEGIN IMMEDIATE")
+    epoch: int = connection.execute("SELECT value FROM epoch WHERE id = 1").fetchone()[0]
+    if batch.entries:
+        connection.executemany(_INSERT_ENTRY, batch.entries)
+    if batch.frames:
+        connection.executemany(_INSERT_FRAME, batch.frames)
+    connection.execute("COMMIT")
+    return epoch
+
+
+class PostgresWriter:
+    """Implements group_commit.Writer over the engine's pool."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def end(self, log: str) -> LogEnd:
+        """Returns the end of the log. Raises UNAVAILABLE."""
+        query = (
+            select(AUDIT_ENTRY.c.seq, AUDIT_ENTRY.c.chain_hash)
+            .where(AUDIT_ENTRY.c.log == log)
+            .order_by(AUDIT_ENTRY.c.seq.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).first()
+        return LogEnd(found.seq, found.chain_hash) if found else EMPTY_LOG
+
+    async def write(self, batch: Batch) -> int:
+        """Commits the rows and returns the epoch."""
+        async with self._database.write() as connection:
+            epoch: Any = (await connection.execute(select(EPOCH.c.value))).scalar_one()
+            if batch.entries:
+                await connection.execute(insert(AUDIT_ENTRY), batch.entries)
+            if batch.frames:
+                await connection.execute(postgresql_insert(FRAME).on_conflict_do_nothing(), batch.frames)
+        return int(epoch)
+
+    async def close(self) -> None:
+        """Does nothing: the pool is the store's."""
