@@ -6,7 +6,7 @@ from functools import lru_cache
 from penstock._core.verdict import KnownValue, MaskSpec, Outcome, ShimConfig, Upstream, Verdict
 from penstock.v1 import decision_pb2
 
-__all__ = ["config", "unavailable", "verdict"]
+__all__ = ["config", "forget_obligations", "unavailable", "verdict"]
 
 _OUTCOMES = {
     int(decision_pb2.OUTCOME_ALLOW): Outcome.ALLOW,
@@ -15,8 +15,8 @@ _OUTCOMES = {
     int(decision_pb2.OUTCOME_NEED_BODY): Outcome.NEED_BODY,
 }
 
-_MEMO_MASKS = 1024
-"""Mask lists whose union is kept; there are about as many as sets of mask rules that match together."""
+_MEMO_OBLIGATIONS = 1024
+"""Obligations whose meaning is kept; there are about as many as upstreams, principals and sets of masks together."""
 
 NO_ANSWER = "The policy service gave no answer in time; nothing was forwarded. Try again when it is back."
 STALE = "The policy changed while this was decided; nothing was forwarded. Send the request again."
@@ -59,18 +59,10 @@ def verdict(message: decision_pb2.Verdict, epoch: int) -> Verdict:
 def _allow(message: decision_pb2.Verdict, epoch: int) -> Verdict:
     if message.epoch < epoch:
         return unavailable(message.call_id, STALE)
-    credential: tuple[str, bytes] | None = None
-    hosts: tuple[str, ...] = ()
-    masks = _NO_MASKS
-    obligations = message.obligations
-    if obligations.HasField("credential"):
-        given = obligations.credential
-        credential, hosts = (given.header, given.value), tuple(given.hosts)
-    if obligations.masks:
-        wanted = mask_spec(tuple(_one_mask(mask) for mask in obligations.masks))
-        if wanted is None or not obligations.mask_key:
-            return unavailable(message.call_id, NOT_UNDERSTOOD)
-        masks = wanted
+    obliged = _obligations(message.obligations.SerializeToString())
+    if obliged is None:
+        return unavailable(message.call_id, NOT_UNDERSTOOD)
+    credential, hosts, masks, key = obliged
     return Verdict(
         call_id=message.call_id,
         outcome=Outcome.ALLOW,
@@ -81,29 +73,34 @@ def _allow(message: decision_pb2.Verdict, epoch: int) -> Verdict:
         credential=credential,
         credential_hosts=hosts,
         masks=masks,
-        mask_key=obligations.mask_key,
+        mask_key=key,
         policy_revision=message.policy_revision,
         epoch=message.epoch,
     )
 
 
-_NO_MASKS = MaskSpec()
-
-
-def _one_mask(mask: decision_pb2.Mask) -> tuple[tuple[str, ...], str, str]:
-    return tuple(mask.detectors), mask.json, mask.header
-
-
-@lru_cache(_MEMO_MASKS)
-def mask_spec(masks: tuple[tuple[tuple[str, ...], str, str], ...]) -> MaskSpec | None:
-    """Unites masks of (detectors, JSON pointer, header); None if one of them says nothing that is understood."""
-    if not all(detectors or pointer or header for detectors, pointer, header in masks):
+@lru_cache(_MEMO_OBLIGATIONS)
+def _obligations(wire: bytes) -> tuple[tuple[str, bytes] | None, tuple[str, ...], MaskSpec, bytes] | None:
+    """Returns credential, its hosts, the masks and their key; None if a mask is empty, so unknown, or has no key."""
+    message = decision_pb2.Obligations.FromString(wire)
+    if not all(mask.detectors or mask.json or mask.header for mask in message.masks):
         return None
-    return MaskSpec(
-        detectors=frozenset(name for detectors, _, _ in masks for name in detectors),
-        json=frozenset(pointer for _, pointer, _ in masks if pointer),
-        headers=frozenset(header.lower() for _, _, header in masks if header),
+    if message.masks and not message.mask_key:
+        return None
+    masks = MaskSpec(
+        detectors=frozenset(name for mask in message.masks for name in mask.detectors),
+        json=frozenset(mask.json for mask in message.masks if mask.json),
+        headers=frozenset(mask.header.lower() for mask in message.masks if mask.header),
     )
+    if not message.HasField("credential"):
+        return None, (), masks, message.mask_key
+    given = message.credential
+    return (given.header, given.value), tuple(given.hosts), masks, message.mask_key
+
+
+def forget_obligations() -> None:
+    """Forgets kept obligations, which hold credentials: at every new configuration, and when the stream is lost."""
+    _obligations.cache_clear()
 
 
 def config(message: decision_pb2.ShimConfig) -> ShimConfig:

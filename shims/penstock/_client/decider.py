@@ -238,6 +238,7 @@ class StreamDecider:
 
     def _publish(self, config: ShimConfig | None) -> None:
         self._config = config
+        convert.forget_obligations()
         for callback in self._callbacks:
             _call(callback, config)
 

@@ -67,11 +67,22 @@ class FakeService(decision_pb2_grpc.DecisionServiceServicer, recording_pb2_grpc.
 
     async def start(self) -> None:
         """Starts to serve."""
-        self._server = grpc.aio.server()
-        decision_pb2_grpc.add_DecisionServiceServicer_to_server(self, self._server)
-        recording_pb2_grpc.add_RecordingServiceServicer_to_server(self, self._server)
-        self._server.add_insecure_port(self.address)
-        await self._server.start()
+        self._make().add_insecure_port(self.address)
+        await self._make().start()
+
+    async def start_tls(self, key: bytes, certificate: bytes) -> int:
+        """Starts to serve on a loopback port with TLS; returns the port."""
+        credentials = grpc.ssl_server_credentials([(key, certificate)])
+        port = self._make().add_secure_port("127.0.0.1:0", credentials)
+        await self._make().start()
+        return port
+
+    def _make(self) -> grpc.aio.Server:
+        if self._server is None:
+            self._server = grpc.aio.server()
+            decision_pb2_grpc.add_DecisionServiceServicer_to_server(self, self._server)
+            recording_pb2_grpc.add_RecordingServiceServicer_to_server(self, self._server)
+        return self._server
 
     async def stop(self) -> None:
         """Ends at once, with all streams."""

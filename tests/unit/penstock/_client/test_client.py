@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from penstock._client import open_client
 from penstock._core.verdict import Frame, FrameKind, Outcome, Verdict
 from penstock.v1 import recording_pb2
-from unit.penstock._client.fake_service import CONFIG, allow, an_ask, running_service
+from unit.penstock._client.fake_service import CONFIG, FakeService, allow, an_ask, running_service
 
 pytestmark = pytest.mark.anyio
 
@@ -70,3 +74,45 @@ async def test_bad_addresses_and_tokens_are_refused_before_anything_opens() -> N
         open_client("nowhere", TOKEN)
     with pytest.raises(ValueError, match="token"):
         open_client("unix:/x", "a b")
+
+
+def certificate(folder: Path, name: str) -> tuple[bytes, bytes]:
+    """Writes FOLDER/NAME.pem, a self-signed certificate for localhost; returns its PEM and that of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = signed.public_bytes(serialization.Encoding.PEM)
+    (folder / f"{name}.pem").write_bytes(pem)
+    plain = serialization.NoEncryption()
+    return pem, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+async def test_a_service_with_tls_is_verified_against_the_given_authority(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The right CA file connects; with another one nothing is sent to the service."""
+    pem, key = certificate(tmp_path, "right")
+    certificate(tmp_path, "wrong")
+    service = FakeService(tmp_path)
+    port = await service.start_tls(key, pem)
+    client = open_client(f"localhost:{port}", TOKEN, tmp_path / "right.pem")
+    other = open_client(f"localhost:{port}", TOKEN, tmp_path / "wrong.pem")
+    try:
+        await other.start()
+        while "not reachable" not in caplog.text:  # noqa: ASYNC110 - a log record is all that a failed handshake leaves
+            await asyncio.sleep(0.01)
+        assert service.decisions.empty()
+        await client.start()
+        assert (await service.decision_stream()).metadata["authorization"] == f"Bearer {TOKEN}"
+    finally:
+        await client.close()
+        await other.close()
+        await service.stop()
