@@ -53,6 +53,11 @@ _MAX_NUMBER_CHARACTERS = 32
 """Longest literal that is looked at; the shortest text of any double has at most 25."""
 
 
+_EXACT_DIGITS = 15
+_EXACT_BELOW = 2**53
+_LAST_BEFORE_SURROGATES = "\ud7ff"
+
+
 def action_digest(person: Person, action: Action) -> bytes:
     """Returns 32 bytes. Raises ValueError if the body is withheld: an approval binds the whole of it."""
     http = action.http
@@ -82,11 +87,17 @@ def canonical_body(action: Action) -> tuple[bytes, bytes]:
         return b"none", b""
     if not _says_json(http.headers):
         return b"raw", http.body
+    numbers = _Numbers()
     try:
         require_plain_json(http.headers)
-        value = parse_json(http.body, parse_number=_exact)
+        value = parse_json(http.body, parse_number=numbers.read)
     except UnreadableJsonError:
         return b"raw", http.body
+    if not numbers.fractional:
+        # The standard library is fifty times faster, and right where code points sort as UTF-16 code units do.
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        if text.isascii() or max(text) <= _LAST_BEFORE_SURROGATES:
+            return b"json", text.encode()
     return b"json", _rfc8785(value).encode()
 
 
@@ -107,16 +118,30 @@ def _says_json(headers: tuple[tuple[str, bytes], ...]) -> bool:
     return len(types) == 1 and (types[0] == b"application/json" or types[0].endswith(b"+json"))
 
 
-def _exact(literal: str) -> float:
-    """Returns the number; raises UnreadableJsonError if a double would change it, or for a negative zero."""
-    value = float(literal)
-    try:
-        exact = len(literal) <= _MAX_NUMBER_CHARACTERS and Decimal(literal) == Decimal(repr(value))
-    except InvalidOperation:
-        exact = False
-    if not exact or (value == 0 and literal[0] == "-"):
-        raise UnreadableJsonError("a number that a double would change")
-    return value
+class _Numbers:
+    """Reads numbers of one body, and remembers whether any is not a whole one below 2^53."""
+
+    def __init__(self) -> None:
+        self.fractional = False
+
+    def read(self, literal: str) -> float:
+        """Returns the number, an int if it is a whole one below 2^53.
+
+        Raises UnreadableJsonError if a double would change it, or for a negative zero.
+        """
+        if len(literal) <= _EXACT_DIGITS and literal.isdigit():
+            return int(literal)
+        value = float(literal)
+        try:
+            exact = len(literal) <= _MAX_NUMBER_CHARACTERS and Decimal(literal) == Decimal(repr(value))
+        except InvalidOperation:
+            exact = False
+        if not exact or (value == 0 and literal[0] == "-"):
+            raise UnreadableJsonError("a number that a double would change")
+        if value.is_integer() and abs(value) < _EXACT_BELOW:
+            return int(value)
+        self.fractional = True
+        return value
 
 
 def _rfc8785(value: Any) -> str:
@@ -126,8 +151,8 @@ def _rfc8785(value: Any) -> str:
         return "{" + ",".join(f"{_rfc8785(key)}:{_rfc8785(item)}" for key, item in items) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_rfc8785, value)) + "]"
-    if isinstance(value, float):
-        return _ecmascript(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _ecmascript(float(value))
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -10,7 +10,7 @@ Two answers never wait for a body: a deny that holds without it, and a request t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from penstock._core.describe import Action, BodyState
@@ -23,6 +23,12 @@ __all__ = ["CompiledRule", "Evaluation", "Outcome", "judge", "near_misses", "pri
 
 MAX_NEAR_MISSES = 20
 """Most near misses that one answer explains; the audit entry holds them."""
+
+
+_NOTHING: dict[str, str] = {}
+_DENY, _APPROVE, _ALLOW, _MASK = range(4)
+_RANKS = {Effect.DENY: _DENY, Effect.REQUIRE_APPROVAL: _APPROVE, Effect.ALLOW: _ALLOW, Effect.MASK: _MASK}
+_ByRank = tuple[list[Rule], list[Rule], list[Rule], list[Rule]]
 
 
 class Outcome(Enum):
@@ -69,35 +75,38 @@ class CompiledRule:
     rule: Rule
     paths: tuple[PathTemplate, ...]
     reads_body: bool
+    rank: int
 
     @classmethod
     def of(cls, rule: Rule, paths: tuple[PathTemplate, ...]) -> "CompiledRule":
         """Returns the rule, ready to be judged by."""
-        return cls(rule, paths, rule.when is not None and reads_body(rule.when.reads))
+        return cls(rule, paths, rule.when is not None and reads_body(rule.when.reads), _RANKS[rule.effect])
 
 
-@dataclass(slots=True)
 class _Findings:
-    """Collects the rules that matched, and those that wait for the body, by what they would do."""
+    """Collects the rules that matched, and those that wait for the body, by rank."""
 
-    matched: dict[Effect, list[Rule]] = field(default_factory=lambda: {effect: [] for effect in Effect})
-    waiting: dict[Effect, list[Rule]] = field(default_factory=lambda: {effect: [] for effect in Effect})
-    errors: list[tuple[str, str]] = field(default_factory=list)
-    shadow: list[tuple[str, str]] = field(default_factory=list)
-    unreadable: str = ""
+    __slots__ = ("errors", "matched", "shadow", "unreadable", "waiting")
+
+    def __init__(self) -> None:
+        self.matched: _ByRank = ([], [], [], [])
+        self.waiting: _ByRank = ([], [], [], [])
+        self.errors: list[tuple[str, str]] = []
+        self.shadow: list[tuple[str, str]] = []
+        self.unreadable = ""
 
 
 def principal_matches(principal: Principal, matches: tuple[PrincipalMatch, ...]) -> bool:
     """Returns whether any of the matches fits: set fields are AND, matches are OR, no match at all fits everyone."""
-    if not matches:
-        return True
-    return any(
-        (match.group is None or match.group in principal.groups)
-        and (match.subject is None or match.subject == principal.subject)
-        and (match.issuer is None or match.issuer == principal.issuer)
-        and (match.owner is None or match.owner == principal.owner)
-        for match in matches
-    )
+    for match in matches:
+        if (
+            (match.group is None or match.group in principal.groups)
+            and (match.subject is None or match.subject == principal.subject)
+            and (match.issuer is None or match.issuer == principal.issuer)
+            and (match.owner is None or match.owner == principal.owner)
+        ):
+            return True
+    return not matches
 
 
 def judge(candidates: Iterable[CompiledRule], principal: Principal, action: Action, now_ms: int) -> Evaluation:
@@ -108,16 +117,14 @@ def judge(candidates: Iterable[CompiledRule], principal: Principal, action: Acti
     attributes = Attributes(principal, action, now_ms)
     for candidate in candidates:
         rule = candidate.rule
-        if rule.principals and not principal_matches(principal, rule.principals):
-            continue
-        params = _params(candidate, segments)
-        if params is None:
+        params = _params(candidate, segments) if candidate.paths else _NOTHING
+        if params is None or (rule.principals and not principal_matches(principal, rule.principals)):
             continue
         if rule.when is None:
             matched = True
         else:
             attributes.params = params
-            if candidate.reads_body and _waits(found, rule, attributes):
+            if candidate.reads_body and _waits(found, candidate, attributes):
                 continue
             matched = _holds(found, rule, attributes)
         if not matched:
@@ -125,7 +132,7 @@ def judge(candidates: Iterable[CompiledRule], principal: Principal, action: Acti
         if rule.shadow:
             found.shadow.append((rule.name, rule.effect.value))
         else:
-            found.matched[rule.effect].append(rule)
+            found.matched[candidate.rank].append(rule)
     return _combine(found, action)
 
 
@@ -155,26 +162,25 @@ def near_misses(candidates: Iterable[CompiledRule], principal: Principal, action
 
 def _params(candidate: CompiledRule, segments: list[str]) -> dict[str, str] | None:
     """Returns what the first template that fits captures, or None if none fits."""
-    if not candidate.paths:
-        return {}
     for template in candidate.paths:
         params = template.match(segments)
         if params is not None:
             return params
-    return None
+    return None if candidate.paths else _NOTHING
 
 
-def _waits(found: _Findings, rule: Rule, attributes: Attributes) -> bool:
+def _waits(found: _Findings, candidate: CompiledRule, attributes: Attributes) -> bool:
     """Returns whether the condition cannot be asked yet, or ever, for want of a readable body; notes the rule if so."""
     withheld = attributes.action.http.body_state is BodyState.WITHHELD
     unreadable = "" if withheld else attributes.unreadable()
     if not (withheld or unreadable):
         return False
+    rule = candidate.rule
     if rule.shadow:
         found.shadow.append((rule.name, "body_unreadable" if unreadable else "need_body"))
     else:
         found.unreadable = unreadable
-        found.waiting[rule.effect].append(rule)
+        found.waiting[candidate.rank].append(rule)
     return True
 
 
@@ -190,18 +196,17 @@ def _holds(found: _Findings, rule: Rule, attributes: Attributes) -> bool:
 
 def _combine(found: _Findings, action: Action) -> Evaluation:
     """Returns the answer of the lattice."""
-    denies, approvals = found.matched[Effect.DENY], found.matched[Effect.REQUIRE_APPROVAL]
-    allows, masks = found.matched[Effect.ALLOW], found.matched[Effect.MASK]
+    denies, approvals, allows, masks = found.matched
     waiting = found.waiting
     if denies:
         rule = denies[0]
         reason = rule.reason or f'the rule "{rule.name}" denies this'
         return _evaluation(found, Outcome.DENY, denies, code="policy_denied", reason=reason)
-    if not (approvals or allows or waiting[Effect.REQUIRE_APPROVAL] or waiting[Effect.ALLOW]):
+    if not (approvals or allows or waiting[_APPROVE] or waiting[_ALLOW]):
         http = action.http
         reason = f'no rule allows {http.method} {http.path} on the upstream "{action.upstream}"'
         return _evaluation(found, Outcome.DENY, [], code="no_rule", reason=reason)
-    needed = sorted((rule for rules in waiting.values() for rule in rules), key=lambda rule: rule.name)
+    needed = sorted((rule for rules in waiting for rule in rules), key=lambda rule: rule.name)
     if needed and found.unreadable:
         reason = f'the rule "{needed[0].name}" reads the body as JSON, and it is unreadable: {found.unreadable}'
         return _evaluation(found, Outcome.DENY, needed, code="body_unreadable", reason=reason)

@@ -12,6 +12,7 @@ __all__ = ["PathTemplate", "compile_path"]
 MAX_TEMPLATE_CHARACTERS = 2048
 """Longest template; request heads are bounded far below what could match a longer one."""
 
+_NOTHING: dict[str, str] = {}
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})*")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9\-._~]")
@@ -42,7 +43,7 @@ class PathTemplate:
                     return None
             elif literal != segment:
                 return None
-        return {name: segments[index] for index, name in self.names}
+        return {name: segments[index] for index, name in self.names} if self.names else _NOTHING
 
 
 def compile_path(source: str) -> PathTemplate:

@@ -13,6 +13,7 @@ MAX_DEPTH = 64
 
 _INT64 = range(-(2**63), 2**63)
 _MAX_INTEGER_CHARACTERS = 20
+_LONG_INTEGER = re.compile(r"[0-9]{19}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -35,7 +36,7 @@ def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = Non
             text,
             object_pairs_hook=_object,
             parse_constant=_constant,
-            parse_int=parse_number or _integer,
+            parse_int=parse_number or (_integer if _LONG_INTEGER.search(text) else None),
             parse_float=parse_number or _double,
         )
     except UnreadableJsonError:
