@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from e2e.origin import Origin, answer
 from e2e.system import System
 

@@ -46,7 +46,7 @@ def from_rpc(error: Exception, address: str) -> Failure:
             detail.Unpack(kind)
     code = error.code()
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED) and not info.reason:
-        return Failure(UNREACHABLE, f"the policy service at {address} is not reachable ({said or code.name})")
+        return Failure(UNREACHABLE, f"the policy service at {address} is not reachable ({_cause(said) or code.name})")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return Failure(FAILED, f"what answers at {address} does not know this call; is it a policy service?")
     line = said or f"the policy service answered {code.name}"
@@ -57,6 +57,11 @@ def from_rpc(error: Exception, address: str) -> Failure:
     line += f"; try again in {wait_s} s" if wait_s else ""
     refused = code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
     return Failure(NOT_PERMITTED if refused else FAILED, line)
+
+
+def _cause(said: str) -> str:
+    """Returns what matters of gRPC's text about a failed connection, which repeats the address up to four times."""
+    return said.rpartition(": ")[2] if said.startswith("failed to connect") else said
 
 
 def _one_line(text: str | None) -> str:

@@ -126,7 +126,9 @@ def test_a_service_that_is_not_there_ends_with_3(person: Person) -> None:
     """The address is named; the token is not."""
     done = person.run("list", PENSTOCK_ADDRESS="unix:/nonexistent/penstock.sock")
     assert done.exit_code == 3
-    assert done.stderr.startswith("penstock: the policy service at unix:/nonexistent/penstock.sock is not reachable")
+    assert done.stderr == (
+        "penstock: the policy service at unix:/nonexistent/penstock.sock is not reachable (No such file or directory)\n"
+    )
     assert TOKEN not in done.output
 
 

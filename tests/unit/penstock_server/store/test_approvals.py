@@ -243,8 +243,10 @@ async def test_pages_go_from_new_to_old_without_gap(store: Store) -> None:
         "UPDATE approval_request SET state = 'maybe'",
         "UPDATE approval_request SET state = 'approved'",
         "UPDATE approval_request SET resolved_at_ms = 1",
-        "INSERT INTO access_grant VALUES ('g', 'apr_1', 'approved', 'iss', 'agent', (SELECT digest FROM approval_request), 1, 1, 2, NULL)",
-        "INSERT INTO access_grant VALUES ('g', 'apr_1', 'pending', 'iss', 'agent', (SELECT digest FROM approval_request), 1, 1, 2, NULL)",
+        "INSERT INTO access_grant VALUES"
+        " ('g', 'apr_1', 'approved', 'iss', 'agent', (SELECT digest FROM approval_request), 1, 1, 2, NULL)",
+        "INSERT INTO access_grant VALUES"
+        " ('g', 'apr_1', 'pending', 'iss', 'agent', (SELECT digest FROM approval_request), 1, 1, 2, NULL)",
         "INSERT INTO request_event VALUES ('apr_1', 1, 'denied', 'approved', 'i', 's', 1)",
         "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'agent', 'iss', 'agent', true, '', '[]', 1)",
         "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'bob', 'iss', 'forged', true, '', '[]', 1)",

@@ -97,9 +97,7 @@ async def test_a_failed_batch_tells_every_waiter_and_leaves_no_gap() -> None:
     """The next append succeeds without a restart; the error's own text is not passed on."""
     writer = MemoryWriter(fail_before=1)
     commit = GroupCommit(writer, "main")
-    results = await asyncio.gather(
-        commit.append([event(1)]), commit.append([event(2)]), return_exceptions=True
-    )
+    results = await asyncio.gather(commit.append([event(1)]), commit.append([event(2)]), return_exceptions=True)
     assert all(isinstance(result, PenstockError) and result.reason == "AUDIT_UNAVAILABLE" for result in results)
     assert "secret text" not in str(results[0])
     assert (await commit.append([event(3)]))[0].seq == 1

@@ -1,5 +1,6 @@
 """Tests of the writers on real databases."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,7 @@ async def test_two_processes_on_one_log_cannot_fork_it(database_url: str) -> Non
     database = Database(database_url)
 
     def commit() -> GroupCommit:
-        return GroupCommit(
-            SqliteWriter(database_url) if is_sqlite(database_url) else PostgresWriter(database), "main"
-        )
+        return GroupCommit(SqliteWriter(database_url) if is_sqlite(database_url) else PostgresWriter(database), "main")
 
     one, two = commit(), commit()
     await one.append([event(1)])
@@ -65,8 +64,6 @@ async def test_a_lost_database_file_is_unavailable_and_its_return_is_enough(tmp_
     with pytest.raises(PenstockError, match="nothing is allowed") as refused:
         await commit.append([event(1)])
     assert str(tmp_path) not in str(refused.value)
-    import asyncio  # noqa: PLC0415 (only here)
-
     await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{path}")
     assert (await commit.append([event(1)]))[0].seq == 1
     await commit.close()
