@@ -1,10 +1,17 @@
 """Masking: known values (the guarantee) and detectors (the net) over decoded text, however a stream is cut.
 
-The room's door (built by masker.py; see shared vocabulary in _core.verdict.MaskSpec):
+The room's door:
 
-    masker = Masker(known_values, spec)            # compiled once per (upstream, spec), share within one thread
+    masker = Masker(known_values, spec)            # compiled once per set of values and choice of detectors
     masker.active                                  # False: nothing to mask, bytes may pass untouched
     masked = masker.text(value, key=key, place="header:location")   # one block -> Masked(data, counts)
     body = masker.body(content_type, content_encoding, key=key)     # raises Unmaskable
-    out = body.feed(chunk); out += body.finish()   # finish also raises Unmaskable; body.counts: {kind: spans}
+    out = body.feed(chunk); out += body.finish()   # both raise Unmaskable; body.counts: {kind: stretches}
+    masked = masker.whole(content_type, content_encoding, data, key=key)   # the same for a body that is all there
 """
+
+from penstock._core.mask.detectors import detector_ids
+from penstock._core.mask.masker import BodyMask, Masker
+from penstock._core.mask.outcome import Masked, Unmaskable
+
+__all__ = ["BodyMask", "Masked", "Masker", "Unmaskable", "detector_ids"]

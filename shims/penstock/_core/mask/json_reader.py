@@ -1,0 +1,224 @@
+"""Reads JSON as it arrives, without building values: says where its strings, keys and other leaves are.
+
+In: bytes cut anywhere; one value, or several objects and arrays (NDJSON). Out: leaves with their place in the buffer.
+Grammar: RFC 8259, and the NaN and Infinity of Python and JavaScript; `broken` is set where it does not hold.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from penstock._core.mask.json_string import decoded
+from penstock._core.mask.outcome import Unmaskable
+
+__all__ = ["TOKEN_LIMIT", "JsonReader", "Leaf"]
+
+TOKEN_LIMIT = 1 << 20
+"""Bytes of the longest value that is held as one: a string, or what a JSON pointer names."""
+DEPTH_LIMIT = 512
+"""Levels of nesting; Python's own reader gives up at about 1000."""
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|true|false|null|NaN|-?Infinity")
+_WORD = re.compile(rb"[A-Za-z0-9_.+-]*")
+_BOM = b"\xef\xbb\xbf"
+_VALUE, _FIRST_VALUE, _KEY, _FIRST_KEY, _COLON, _NEXT = range(6)
+_QUOTE, _OBJECT, _ARRAY, _OBJECT_END, _ARRAY_END, _COMMA, _COLON_BYTE = b'"{[}],:'
+
+
+@dataclass(slots=True)
+class Leaf:
+    """Holds one string (with its quotes), number or word at [start, end) of the buffer.
+
+    key: the decoded key of a member's value; whole: a JSON pointer names it, and it may be an object or an array.
+    """
+
+    start: int
+    end: int
+    is_key: bool = False
+    key: bytes = field(default=b"", repr=False)
+    whole: bool = False
+
+
+class JsonReader:
+    """Reads one JSON text. named: says whether a path (decoded keys, and indices as digits) is one to mask whole."""
+
+    def __init__(self, named: Callable[[list[bytes]], bool] | None = None) -> None:
+        self.buffer = bytearray()
+        self.read_to = 0
+        """How far the buffer is read and every leaf told; drop() forgets it."""
+        self.broken = False
+        self._named = named
+        self._at = 0
+        self._state = _VALUE
+        self._kinds = bytearray()  # { or [ of each open container
+        self._path: list[bytes] = []
+        self._key: Leaf | None = None
+        self._whole: tuple[int, int] | None = None  # where what a pointer names begins, and its depth
+        self._quote_from = 0
+        self._begun = False
+
+    def drop(self) -> None:
+        """Forgets what is read."""
+        del self.buffer[: self.read_to]
+        self._at -= self.read_to
+        self._quote_from -= self.read_to
+        if self._key is not None:
+            self._key.start -= self.read_to
+            self._key.end -= self.read_to
+        if self._whole is not None:
+            self._whole = self._whole[0] - self.read_to, self._whole[1]
+        self.read_to = 0
+
+    def read(self, *, last: bool = False) -> list[Leaf]:
+        """Returns the next leaves up to read_to, or up to where `broken` became true. last: nothing follows."""
+        leaves: list[Leaf] = []
+        buffer = self.buffer
+        if not self._begun:
+            if not last and len(buffer) < len(_BOM) and _BOM.startswith(buffer):
+                return leaves
+            self._begun = True
+            self._at = self.read_to = len(_BOM) if buffer.startswith(_BOM) else 0
+        while not self.broken:
+            match = _SPACE.match(buffer, self._at)
+            assert match is not None
+            self._at = match.end()
+            if self._at == len(buffer) or not self._step(leaves, last=last):
+                break
+        if last and self.read_to < len(buffer):
+            self.broken = True
+        if not self._kinds and self._whole is None and self._state == _VALUE and not self.broken:
+            self.read_to = self._at
+        if len(buffer) - self.read_to > TOKEN_LIMIT and not self.broken:
+            raise Unmaskable("a JSON value is too long to be masked")
+        return leaves
+
+    def _step(self, leaves: list[Leaf], *, last: bool) -> bool:
+        """Reads one token at _at; returns False where it is not complete or not JSON."""
+        byte = self.buffer[self._at]
+        state = self._state
+        if byte == _QUOTE and state != _COLON and state != _NEXT:
+            return self._string(leaves, last=last)
+        if state == _COLON:
+            if byte == _COLON_BYTE:
+                self._at += 1
+                self._state = _VALUE
+                return True
+        elif state == _NEXT:
+            if byte == _COMMA:
+                self._at += 1
+                self._state = _KEY if self._kinds[-1] == _OBJECT else _VALUE
+                if self._kinds[-1] == _ARRAY:
+                    self._path[-1] = b"%d" % (int(self._path[-1]) + 1)
+                self._tell()
+                return True
+            if byte == (_OBJECT_END if self._kinds[-1] == _OBJECT else _ARRAY_END):
+                return self._close(leaves)
+        elif state == _FIRST_KEY and byte == _OBJECT_END or state == _FIRST_VALUE and byte == _ARRAY_END:
+            return self._close(leaves)
+        elif state in (_VALUE, _FIRST_VALUE):
+            if byte in (_OBJECT, _ARRAY):
+                return self._open(leaves, byte)
+            return self._scalar(leaves, last=last)
+        self.broken = True
+        return False
+
+    def _tell(self) -> None:
+        if self._whole is None:
+            self.read_to = self._at
+
+    def _open(self, leaves: list[Leaf], byte: int) -> bool:
+        if len(self._kinds) == DEPTH_LIMIT:
+            raise Unmaskable("JSON is nested too deep to be masked")
+        self._told_key(leaves)
+        if self._whole is None and self._is_named():
+            self._whole = self._at, len(self._kinds)
+        self._at += 1
+        self._kinds.append(byte)
+        self._path.append(b"0" if byte == _ARRAY else b"")
+        self._state = _FIRST_VALUE if byte == _ARRAY else _FIRST_KEY
+        self._tell()
+        return True
+
+    def _close(self, leaves: list[Leaf]) -> bool:
+        self._at += 1
+        self._kinds.pop()
+        self._path.pop()
+        self._state = _NEXT if self._kinds else _VALUE
+        if self._whole is not None and self._whole[1] == len(self._kinds):
+            leaves.append(Leaf(self._whole[0], self._at, whole=True))
+            self._whole = None
+        self._tell()
+        return True
+
+    def _is_named(self) -> bool:
+        return self._named is not None and self._named(self._path)
+
+    def _told_key(self, leaves: list[Leaf]) -> None:
+        """Tells the key whose value now begins: not before, so that what is not JSON is scanned with its key."""
+        if self._key is not None:
+            leaves.append(self._key)
+            self._key = None
+
+    def _string(self, leaves: list[Leaf], *, last: bool) -> bool:
+        end = self._string_end()
+        if end < 0:
+            return False
+        start = self._at
+        if self._state in (_KEY, _FIRST_KEY):
+            self._at = end
+            self._state = _COLON
+            self._path[-1] = decoded(bytes(self.buffer[start + 1 : end - 1]))
+            if self._whole is None:
+                self._key = Leaf(start, end, is_key=True)
+            return True
+        return self._value(leaves, end, last=last)
+
+    def _string_end(self) -> int:
+        """Returns where the string that begins at _at ends, -1 if its end has not come; never reads bytes twice."""
+        buffer = self.buffer
+        if self._quote_from <= self._at:
+            match = _STRING.match(buffer, self._at)
+            if match is not None:
+                return match.end()
+            self._quote_from = self._at + 1
+        quote = buffer.find(b'"', self._quote_from)
+        while quote >= 0:
+            escape = quote
+            while buffer[escape - 1] == 0x5C:
+                escape -= 1
+            if (quote - escape) % 2 == 0:
+                return quote + 1
+            quote = buffer.find(b'"', quote + 1)
+        self._quote_from = len(buffer)
+        return -1
+
+    def _scalar(self, leaves: list[Leaf], *, last: bool) -> bool:
+        word = _WORD.match(self.buffer, self._at)
+        assert word is not None
+        if word.end() == len(self.buffer) and not last and word.end() - self._at <= TOKEN_LIMIT:
+            return False
+        match = _SCALAR.match(self.buffer, self._at)
+        if match is None or match.end() != word.end():
+            self.broken = True
+            return False
+        return self._value(leaves, match.end(), last=last)
+
+    def _value(self, leaves: list[Leaf], end: int, *, last: bool) -> bool:
+        """Takes a string or scalar [_at, end) as a value. Outside of containers it must be all there is."""
+        if not self._kinds:
+            rest = _SPACE.match(self.buffer, end)
+            assert rest is not None
+            if rest.end() < len(self.buffer):
+                self.broken = True
+            if self.broken or not last:
+                return False
+        self._told_key(leaves)
+        if self._whole is None:
+            key = self._path[-1] if self._kinds and self._kinds[-1] == _OBJECT else b""
+            leaves.append(Leaf(self._at, end, key=key, whole=self._is_named()))
+        self._at = end
+        self._state = _NEXT if self._kinds else _VALUE
+        self._tell()
+        return True
