@@ -17,7 +17,7 @@ from penstock._core.mask.partial import literal_prefixes, prefixes, width
 from penstock._core.mask.prefilter import new_prefilter
 from penstock._core.verdict import KnownValue
 
-__all__ = ["OPEN_LIMIT", "Find", "Finder"]
+__all__ = ["OPEN_LIMIT", "Find", "Finder", "order"]
 
 OPEN_LIMIT = 16384
 """Bytes of a secret without a fixed length (a PEM key, a JWT) that are held back to name it; the rest is masked too."""
@@ -53,6 +53,8 @@ class Finder:
     """Finds known values and what the chosen detectors describe."""
 
     def __init__(self, known: Sequence[KnownValue], detectors: frozenset[str]) -> None:
+        self.known: Finder = Finder(known, frozenset()) if detectors else self
+        """Finds the known values only."""
         self._patterns = _patterns(detectors)
         self._literals = _literals(tuple(known))
         self.short = {value.value: value.name for value in known if 0 < len(value.value) < MIN_ANYWHERE}
@@ -85,7 +87,7 @@ class Finder:
                 if until is not None and not find.closed:
                     break  # all that follows is inside
                 match = pattern.search(text, find.high)
-        found.sort(key=_order)
+        found.sort(key=order)
         return found
 
     def live(self, text: bytes, begin: int = 0) -> int:
@@ -161,7 +163,7 @@ def _compiled_partial(parts: list[str]) -> Any:
     return re2.compile(("(?:" + "|".join(parts) + r")\z").encode("latin-1"), options)
 
 
-def _order(find: Find) -> tuple[int, int, bool, int]:
+def order(find: Find) -> tuple[int, int, bool, int]:
     """Sorts by begin, then widest first, as far as a stream can tell; what is known goes before what is guessed."""
     return find.start, -min(find.end, find.low + OPEN_LIMIT), not find.known, find.rank
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from penstock._core.mask.event_dialects import SIGNED_KEYS, SIGNED_TYPES
 from penstock._core.mask.json_string import decoded
 from penstock._core.mask.outcome import Unmaskable
 
@@ -22,6 +23,7 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|true|false|null|NaN|-?Infinity")
 _WORD = re.compile(rb"[A-Za-z0-9_.+-]*")
+_SIGNED_MEMBERS = frozenset({b"type", *(key.encode() for key in SIGNED_KEYS)})
 _BOM = b"\xef\xbb\xbf"
 _VALUE, _FIRST_VALUE, _KEY, _FIRST_KEY, _COLON, _NEXT = range(6)
 _QUOTE, _OBJECT, _ARRAY, _OBJECT_END, _ARRAY_END, _COMMA, _COLON_BYTE = b'"{[}],:'
@@ -32,6 +34,7 @@ class Leaf:
     """Holds one string (with its quotes), number or word at [start, end) of the buffer.
 
     key: the decoded key of a member's value; whole: a JSON pointer names it, and it may be an object or an array.
+    path: decoded keys, and indices as digits; only where the reader was asked for it. signed: Anthropic's signed text.
     """
 
     start: int
@@ -39,17 +42,21 @@ class Leaf:
     is_key: bool = False
     key: bytes = field(default=b"", repr=False)
     whole: bool = False
+    path: tuple[bytes, ...] = field(default=(), repr=False)
+    signed: bool = False
 
 
 class JsonReader:
     """Reads one JSON text. named: says whether a path (decoded keys, and indices as digits) is one to mask whole."""
 
-    def __init__(self, named: Callable[[list[bytes]], bool] | None = None) -> None:
+    def __init__(self, named: Callable[[list[bytes]], bool] | None = None, *, paths: bool = False) -> None:
         self.buffer = bytearray()
         self.read_to = 0
         """How far the buffer is read and every leaf told; drop() forgets it."""
         self.broken = False
         self._named = named
+        self._paths = paths
+        self._types: list[bytes] = []  # the member "type" of each open container
         self._at = 0
         self._state = _VALUE
         self._kinds = bytearray()  # { or [ of each open container
@@ -115,7 +122,7 @@ class JsonReader:
                 return True
             if byte == (_OBJECT_END if self._kinds[-1] == _OBJECT else _ARRAY_END):
                 return self._close(leaves)
-        elif state == _FIRST_KEY and byte == _OBJECT_END or state == _FIRST_VALUE and byte == _ARRAY_END:
+        elif (state == _FIRST_KEY and byte == _OBJECT_END) or (state == _FIRST_VALUE and byte == _ARRAY_END):
             return self._close(leaves)
         elif state in (_VALUE, _FIRST_VALUE):
             if byte in (_OBJECT, _ARRAY):
@@ -137,6 +144,7 @@ class JsonReader:
         self._at += 1
         self._kinds.append(byte)
         self._path.append(b"0" if byte == _ARRAY else b"")
+        self._types.append(b"")
         self._state = _FIRST_VALUE if byte == _ARRAY else _FIRST_KEY
         self._tell()
         return True
@@ -145,6 +153,7 @@ class JsonReader:
         self._at += 1
         self._kinds.pop()
         self._path.pop()
+        self._types.pop()
         self._state = _NEXT if self._kinds else _VALUE
         if self._whole is not None and self._whole[1] == len(self._kinds):
             leaves.append(Leaf(self._whole[0], self._at, whole=True))
@@ -154,6 +163,12 @@ class JsonReader:
 
     def _is_named(self) -> bool:
         return self._named is not None and self._named(self._path)
+
+    def _signed(self, key: bytes, end: int) -> bool:
+        if key == b"type":
+            self._types[-1] = bytes(self.buffer[self._at + 1 : end - 1])
+            return False
+        return self._types[-1].decode("latin-1") in SIGNED_TYPES
 
     def _told_key(self, leaves: list[Leaf]) -> None:
         """Tells the key whose value now begins: not before, so that what is not JSON is scanned with its key."""
@@ -217,7 +232,11 @@ class JsonReader:
         self._told_key(leaves)
         if self._whole is None:
             key = self._path[-1] if self._kinds and self._kinds[-1] == _OBJECT else b""
-            leaves.append(Leaf(self._at, end, key=key, whole=self._is_named()))
+            signed = False
+            if key in _SIGNED_MEMBERS:
+                signed = self._signed(key, end)
+            path = tuple(self._path) if self._paths else ()
+            leaves.append(Leaf(self._at, end, False, key, self._is_named(), path, signed))
         self._at = end
         self._state = _NEXT if self._kinds else _VALUE
         self._tell()

@@ -6,6 +6,7 @@ In: known values, a mask specification, content with its type. Out: masked conte
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_stream import JsonStream
 from penstock._core.mask.outcome import NOTHING_MASKED, Masked, Unmaskable
@@ -88,7 +89,7 @@ class Masker:
         if media in _JSON_TYPES or media.endswith("+json"):
             return JsonStream(self._finder, mint, self._spec.json, strict=True)
         if media == "text/event-stream":
-            raise Unmaskable("event streams cannot be masked yet")
+            return EventStream(self._finder, mint, self._spec.json)
         if media in _TEXT_TYPES or media.startswith(("text/", "multipart/")) or media.endswith("+xml"):
             return TextStream(self._finder, mint)
         if self._spec.detectors or self._spec.json:

@@ -8,9 +8,10 @@ find reaches over it. Only what is not final is kept, with one byte of context b
 length is held for OPEN_LIMIT bytes, which name it; what follows until its end is masked as it arrives.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from penstock._core.mask.finder import OPEN_LIMIT, Find, Finder
+from penstock._core.mask.finder import OPEN_LIMIT, Find, Finder, order
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
 
@@ -40,10 +41,20 @@ class Tracker:
         self._held = b""
         self._context = 0  # bytes of _held that are final already and serve as context only
         self._endless: list[Find] = []
+        self._also: list[Find] = []
         self.final = 0
 
-    def feed(self, data: bytes, *, last: bool = False) -> list[Stretch]:
-        """Takes the next piece; returns the stretches that became final. last: nothing follows."""
+    @property
+    def fed(self) -> int:
+        """Returns how many bytes were fed."""
+        return self.final + len(self._held) - self._context
+
+    def feed(self, data: bytes, *, last: bool = False, also: Sequence[Find] = ()) -> list[Stretch]:
+        """Takes the next piece; returns the stretches that became final. last: nothing follows.
+
+        also: finds inside of the piece that something else made known, in bytes from its begin.
+        """
+        self._also = [*self._also, *(_moved(find, self.fed) for find in also)]
         held = self._held = self._held + data
         context = self._context
         if len(held) == context:
@@ -51,12 +62,15 @@ class Tracker:
         running = [self._going_on(find) for find in self._endless]
         inside = {find.kind for find in running if not find.closed}
         fresh = [find for find in self._finder.finds(held, context) if find.until is None or find.kind not in inside]
-        cut = self._cut(running, fresh, last=last)
         base = self.final - context
+        if self._also:
+            fresh = sorted([*fresh, *(_moved(find, -base) for find in self._also)], key=order)
+        cut = self._cut(running, fresh, last=last)
         done = self._stretches([find for find in fresh if find.low < cut], running, cut, base)
         self._endless = [find for find in running if not find.closed or cut <= find.close]
         self._endless += [find for find in fresh if find.until is not None and not find.closed and find.low < cut]
         self.final = base + cut
+        self._also = [find for find in self._also if find.high > self.final]
         keep = max(cut - 1, 0)
         self._held, self._context = held[keep:], cut - keep
         if len(self._held) > HELD_LIMIT:
@@ -115,6 +129,10 @@ class Tracker:
                 return result
             named = _naming(finds, at)
             start, end, token = finds[at].start, min(finds[at].end, cut), self._mint.token(named.kind, named.value)
+
+
+def _moved(find: Find, by: int) -> Find:
+    return replace(find, low=find.low + by, high=find.high + by, start=find.start + by, end=find.end + by)
 
 
 def _naming(finds: list[Find], at: int) -> Find:

@@ -1,0 +1,155 @@
+"""Knows which texts in the events of a stream are pieces of one longer text, and when that text ends.
+
+In: one event's data as a value. Out: for the path of a string, the channel that it continues. Sources: the streaming
+formats of the Anthropic Messages API, of OpenAI's chat completions and responses, JSON-RPC 2.0 (whose messages are
+complete). For any other stream every string is taken to continue the one at the same path of the event before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["SIGNED_KEYS", "SIGNED_TYPES", "TEXT_CHANNEL", "Channel", "Plan", "plan"]
+
+SIGNED_TYPES = frozenset({"thinking", "redacted_thinking", "thinking_delta", "signature_delta"})
+"""Types of Anthropic content that the API checks with a signature when it comes back: an edit would break the session."""
+SIGNED_KEYS = frozenset({"thinking", "signature", "data"})
+"""The strings of such content."""
+DELTA_KEYS = frozenset(
+    ["text", "content", "delta", "partial_json", "arguments", "thinking", "reasoning", "reasoning_content", "refusal", "token", "chunk", "output", "output_text", "completion", "response", "generated_text", "answer", "message", "data", "value"]
+)
+"""Names under which streams carry pieces of text; there also what detectors find may be cut by events."""
+JSON_KEYS = frozenset({"partial_json", "arguments"})
+"""Names under which the pieces make up JSON."""
+LABEL_KEYS = frozenset(
+    ["type", "id", "object", "model", "role", "event", "name", "created", "status", "finish_reason", "stop_reason", "system_fingerprint", "service_tier", "item_id", "call_id", "session_id", "obfuscation", "jsonrpc"]
+)
+"""Names of strings that are never pieces of a text."""
+PLACE_KEYS = ("index", "output_index", "content_index", "summary_index")
+"""Members that tell apart texts which are told in turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Names one text that is told in pieces.
+
+    known_only: only known values are looked for across pieces. alone: each piece may also be a text of its own.
+    """
+
+    key: tuple[object, ...]
+    known_only: bool = False
+    alone: bool = False
+    is_json: bool = False
+    signed: bool = False
+
+
+TEXT_CHANNEL = Channel(("text",), alone=True)
+"""The data of events that are not JSON."""
+
+
+class Plan:
+    """Says for one event which channel each of its strings continues, and which channels it ends."""
+
+    def __init__(self, value: Any, ends: Sequence[tuple[object, ...]] = ()) -> None:
+        self._value = value
+        self.ends = ends
+        """Beginnings of the keys of channels that end after this event; () is all."""
+
+    def channel(self, path: tuple[str, ...]) -> Channel | None:
+        """Returns the channel that the string at the path continues, None if it is complete."""
+        holder, _ = _walk(self._value, path)
+        if holder.get("type") in SIGNED_TYPES and path[-1] in SIGNED_KEYS:
+            return self._signed(path)
+        return self._channel(path)
+
+    def _signed(self, path: tuple[str, ...]) -> Channel:
+        return Channel(("signed", *path), known_only=True, signed=True)
+
+    def _channel(self, path: tuple[str, ...]) -> Channel | None:
+        return None
+
+
+class _Anthropic(Plan):
+    def _signed(self, path: tuple[str, ...]) -> Channel:
+        return Channel(("block", self._value.get("index"), path[-1]), known_only=True, signed=True)
+
+    def _channel(self, path: tuple[str, ...]) -> Channel | None:
+        is_delta = self._value["type"] == "content_block_delta" and len(path) == 2 and path[0] == "delta"
+        if (is_delta and path[1] not in LABEL_KEYS) or path == ("content_block", "text"):
+            return Channel(("block", self._value.get("index"), path[1]), is_json=path[1] in JSON_KEYS)
+        return None
+
+
+class _OpenAiChat(Plan):
+    def _channel(self, path: tuple[str, ...]) -> Channel | None:
+        if len(path) < 3 or path[0] != "choices" or path[2] not in ("delta", "text"):
+            return None
+        if path[-1] in LABEL_KEYS:
+            return None
+        _, place = _walk(self._value, path)
+        return Channel(("choice", *place), is_json=path[-1] in JSON_KEYS)
+
+
+class _OpenAiResponses(Plan):
+    def _channel(self, path: tuple[str, ...]) -> Channel | None:
+        if path != ("delta",) or not self._value["type"].endswith(".delta"):
+            return None
+        _, place = _walk(self._value, path)
+        return Channel(("item", self._value["type"], *place), is_json="arguments" in self._value["type"])
+
+
+class _Generic(Plan):
+    def _channel(self, path: tuple[str, ...]) -> Channel | None:
+        name = next((part for part in reversed(path) if not part.isdigit()), "")
+        if name in LABEL_KEYS:
+            return None
+        _, place = _walk(self._value, path)
+        return Channel(("path", *place), name not in DELTA_KEYS and bool(path), alone=True, is_json=name in JSON_KEYS)
+
+
+def plan(value: Any) -> Plan:
+    """Returns the plan for an event with this data."""
+    if not isinstance(value, dict):
+        return _Generic(value)
+    kind = value.get("type")
+    if isinstance(kind, str):
+        if kind in ("content_block_delta", "content_block_start", "message_start", "message_delta", "ping", "error"):
+            return _Anthropic(value)
+        if kind == "content_block_stop":
+            return _Anthropic(value, [("block", value.get("index"))])
+        if kind == "message_stop":
+            return _Anthropic(value, [()])
+        if kind.startswith("response."):
+            over = kind in ("response.completed", "response.failed", "response.incomplete")
+            return _OpenAiResponses(value, [()] if over else [])
+    choices = value.get("choices")
+    if isinstance(choices, list):
+        ends = [
+            ("choice", *_walk(value, ("choices", str(at), "delta"))[1][:-1])
+            for at, choice in enumerate(choices)
+            if isinstance(choice, dict) and choice.get("finish_reason") is not None
+        ]
+        return _OpenAiChat(value, ends)
+    if value.get("jsonrpc") == "2.0":
+        return Plan(value)
+    return _Generic(value)
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> tuple[dict[str, Any], tuple[object, ...]]:
+    """Returns the object that holds the string at the path, and the path with what tells its texts apart."""
+    holder: dict[str, Any] = {}
+    place: list[object] = []
+    for part in path:
+        if isinstance(value, dict):
+            holder = value
+            place += [(key, value[key]) for key in PLACE_KEYS if isinstance(value.get(key), int | str) and key != part]
+            place.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            inner = value[int(part)]
+            index = inner.get("index") if isinstance(inner, dict) else None
+            place.append(part if not isinstance(index, int) else "*")
+            value = inner
+        else:
+            break
+    return holder, tuple(place)
