@@ -52,7 +52,7 @@ def system(tmp_path: Path, database_url: str, origin: Origin) -> Iterator[System
 
 
 def _load(system: System, stop: threading.Event, received: list[str], number: int) -> None:
-    """Sends numbered requests until told to stop; notes the path of each that was decided on (200 or a policy denial)."""
+    """Sends numbered requests until told to stop; notes the path of each that was decided (200 or a policy denial)."""
     url = urllib.parse.urlsplit(system.url)
     turn = 0
     connection: http.client.HTTPConnection | None = None
