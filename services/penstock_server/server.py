@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # ships no types
+from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped] # same
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped] # same
 
 from penstock._core.mask import detector_ids
 from penstock.v1 import (
