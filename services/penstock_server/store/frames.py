@@ -53,7 +53,8 @@ class SqlFrameStore:
 
 
 def _row(shim: str, run_id: str, frame: FrameRow) -> dict[str, object]:
-    return {
+    """Returns the row; a NUL, which PostgreSQL refuses in text, is replaced, or it would fail the whole commit."""
+    row: dict[str, object] = {
         "shim": shim,
         "run_id": run_id,
         "seq": frame.seq,
@@ -68,3 +69,4 @@ def _row(shim: str, run_id: str, frame: FrameRow) -> dict[str, object]:
         "outcome": frame.outcome,
         "masked": frame.masked_json,
     }
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in row.items()}
