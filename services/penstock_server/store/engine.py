@@ -1,5 +1,6 @@
 """Connects to SQLite or PostgreSQL, hands out transactions, and turns every driver's error into one of ours."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -51,6 +52,7 @@ class Database:
         self.sqlite = is_sqlite(url)
         if self.sqlite:
             self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
+            event.listen(self.engine.sync_engine, "do_connect", _require_file)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
@@ -78,8 +80,30 @@ class Database:
         await self.engine.dispose()
 
 
+def _require_file(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    """Refuses to connect where no database file is: SQLite would make an empty one.
+
+    The file is not opened: closing it would drop every lock that this process holds on it.
+    """
+    if not os.access(arguments[0], os.R_OK | os.W_OK):
+        raise PenstockError(
+            Code.UNAVAILABLE,
+            "DATABASE_ABSENT",
+            "the database file is not there, or may not be written: run `penstock-server migrate` with its URL first",
+            retry_after_ms=1000,
+        )
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Sets what safety needs on each connection, and asserts it."""
+    """Sets what safety needs on each connection, and asserts it; closes one that cannot be made safe."""
+    try:
+        _set_pragmas(connection)
+    except BaseException:
+        connection.close()  # else its thread lives on until it is collected
+        raise
+
+
+def _set_pragmas(connection: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver's guess
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")

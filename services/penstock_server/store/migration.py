@@ -82,9 +82,15 @@ def _scripts() -> Path:
 
 
 def _make_private(url: str) -> None:
-    """Makes the file of a SQLite URL, readable by its owner alone."""
+    """Makes the file of a SQLite URL, readable by its owner alone, if there is none.
+
+    One that is there is not opened: closing it would drop every lock that this process holds on it.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return
     with translated():
-        os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
