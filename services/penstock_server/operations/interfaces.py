@@ -148,7 +148,10 @@ class ApprovalStore(Protocol):
         ...
 
     async def redeem(self, *, requester: Person, digest: bytes, call_id: str, now_ms: int) -> Redemption:
-        """Claims one use of a usable grant of this requester and digest; the same call_id gets the same answer."""
+        """Claims one use of a usable grant of this requester and digest.
+
+        The same call_id gets the same answer, as long as the grant's window is open and it is not revoked.
+        """
         ...
 
     async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:

@@ -1,5 +1,6 @@
 """Approval requests, reviews, grants and uses over SQL: each method one transaction, the request's row locked first."""
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_server.domain.approval import ApprovalRequest, NewApproval, Person, Redemption, Review, State
 from penstock_server.domain.approval_machine import resolve
+from penstock_server.domain.audit import canonical_json
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.store.approval_rows import grant_row, insert_request, read_request, read_requests
 from penstock_server.store.engine import Database
@@ -116,34 +118,34 @@ class SqlApprovalStore:
         return expired
 
     async def redeem(self, *, requester: Person, digest: bytes, call_id: str, now_ms: int) -> Redemption:
-        """Claims one use of a usable grant of this requester and digest; the same call_id gets the same answer."""
+        """Claims one use of a usable grant of this requester and digest.
+
+        The same call_id gets the same answer, as long as the grant's window is open and it is not revoked.
+        """
         mine = and_(
             GRANT.c.requester_issuer == requester.issuer,
             GRANT.c.requester_subject == requester.subject,
             GRANT.c.digest == digest,
         )
+        open_now = and_(
+            mine, GRANT.c.revoked_at_ms.is_(None), GRANT.c.start_at_ms <= now_ms, GRANT.c.end_at_ms > now_ms
+        )
         async with self._database.read() as connection:
             if (await connection.execute(select(GRANT.c.id).where(mine).limit(1))).first() is None:
                 return Redemption(None, None, "no grant")
         try:
-            return await self._spend(mine, call_id, now_ms)
+            return await self._spend(open_now, call_id, now_ms)
         except IntegrityError:
-            return await self._spend(mine, call_id, now_ms)  # the same call raced with itself: now its use is there
+            return await self._spend(open_now, call_id, now_ms)  # the same call raced with itself: now its use is there
 
-    async def _spend(self, mine: ColumnElement[bool], call_id: str, now_ms: int) -> Redemption:
-        usable = and_(
-            mine,
-            GRANT.c.uses_left > 0,
-            GRANT.c.revoked_at_ms.is_(None),
-            GRANT.c.start_at_ms <= now_ms,
-            GRANT.c.end_at_ms > now_ms,
-        )
+    async def _spend(self, open_now: ColumnElement[bool], call_id: str, now_ms: int) -> Redemption:
+        usable = and_(open_now, GRANT.c.uses_left > 0)
         async with self._database.write() as connection:
             used = (
                 await connection.execute(
                     select(GRANT.c.id, GRANT.c.request_id)
                     .join(GRANT_USE, GRANT_USE.c.grant_id == GRANT.c.id)
-                    .where(mine, GRANT_USE.c.call_id == call_id)
+                    .where(open_now, GRANT_USE.c.call_id == call_id)
                 )
             ).first()
             if used is not None:
@@ -169,6 +171,7 @@ class SqlApprovalStore:
 async def _open(
     connection: AsyncConnection, new: NewApproval, max_pending: int, denial_stands_ms: int
 ) -> tuple[ApprovalRequest, bool]:
+    await _queue_requester(connection, new.requester)
     columns = APPROVAL_REQUEST.c
     mine = and_(columns.requester_issuer == new.requester.issuer, columns.requester_subject == new.requester.subject)
     pending = select(columns.id).where(mine, columns.digest == new.digest, columns.state == State.PENDING.value)
@@ -205,6 +208,17 @@ async def _open(
         )
     await insert_request(connection, new)
     return ApprovalRequest(new, State.PENDING), True
+
+
+async def _queue_requester(connection: AsyncConnection, requester: Person) -> None:
+    """Lets one requester open one request at a time, so that its pending ones can be counted.
+
+    SQLite's writers stand in line anyway; on PostgreSQL two transactions would not see each other's request.
+    """
+    if connection.dialect.name == "postgresql":
+        name = canonical_json(["penstock requester", requester.issuer, requester.subject]).encode()
+        key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+        await connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def _read(connection: AsyncConnection, request_id: str) -> ApprovalRequest:
