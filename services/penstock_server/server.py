@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # ships no types
-from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped] # same
-from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped] # same
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
 
 from penstock._core.mask import detector_ids
 from penstock.v1 import (
@@ -140,7 +140,7 @@ def _build(config: Config, store: Store) -> _Parts:
     vault = Keyring.open_folder(config.data)
     issuer = DevIssuer.open(config.data)
     verifier = Verifier(issuer.key)
-    active = ActiveState(store.policies, store.secrets, vault, compiler)
+    active = ActiveState(store.policies, store.secrets, store.shims, vault, compiler)
     journal = Journal(store.audit, clock, new_id)
     limits = config.limits
     judge = Judge(verifier, vault, clock, new_id, limits.max_body_bytes)

@@ -75,7 +75,8 @@ async def _serve(config: "HttpConfig") -> None:
         raise Failure(USAGE, str(error)) from None
     configured = asyncio.Event()
     client.decider.on_config(lambda pushed: _note(configured, pushed))
-    shim = HttpShim(client.decider, client.recorder, Limits(**config.limits), upstream_tls)
+    limits = Limits(**config.limits)  # type: ignore[arg-type]  # checked against the fields when the file was read
+    shim = HttpShim(client.decider, client.recorder, limits, upstream_tls)
     try:
         host, port = await shim.start(config.host, config.port)
     except OSError as error:

@@ -1,0 +1,230 @@
+"""Reads the head of an agent's request: canonical, without credentials, routed; or refuses it.
+
+In: what the HTTP parser found. Out: an Incoming, from which both the question and the forwarded head are made, so that
+what is judged is what is forwarded. The parser has already refused broken syntax (bare line ends, folded lines, space
+before a colon, both a length and chunks); here is what it lets through.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from penstock._core.canonical import split_target
+from penstock._core.describe import Action, BodyState, HttpRequest
+from penstock._core.headers import Kind, SortedHeader, sort_header
+from penstock._core.mounts import Mounts, Route
+from penstock._core.refusal import RefusedError
+
+__all__ = ["CHUNKED", "IDENTITY", "NO_BODY", "Incoming", "read_head"]
+
+NO_BODY = 0
+"""Length of a request without a body."""
+CHUNKED = -1
+"""Stands for a length that is not known before the end."""
+MAX_SESSION = 200
+"""Longest session label that is kept, characters."""
+MIN_TOKEN = 16
+"""Bytes of the shortest token that is looked for in the rest of the request; shorter ones would be found by chance."""
+MAX_LENGTH_DIGITS = 15
+"""Digits of the longest Content-Length that is read: petabytes."""
+
+IDENTITY = ("accept-encoding", b"identity")
+"""Goes up in place of what the agent accepts: what is encoded cannot be masked."""
+_IDENTITY_LINE = b"accept-encoding: identity\r\n"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_SCHEME = re.compile(rb"(?:bearer|token|basic)[ ]+", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Incoming:
+    """Holds one request in canonical form. path: below the mount. headers, lines: the forwarded ones, twice.
+
+    length: bytes of the body, NO_BODY or CHUNKED. token: the agent's, "" if it sent none.
+    """
+
+    route: Route
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, bytes], ...]
+    lines: bytes
+    length: int
+    keep_alive: bool
+    http10: bool
+    token: str = field(repr=False)
+    session: str = ""
+    expect_continue: bool = False
+
+    def action(self, body_state: BodyState, body: bytes = b"") -> Action:
+        """Returns what is asked about."""
+        http = HttpRequest(self.method, self.route.authority, self.path, self.query, self.headers, body_state, body)
+        return Action(self.route.upstream.name, http)
+
+    def head(self, framing: bytes, credential: tuple[str, bytes] | None) -> bytes:
+        """Returns the head that goes to the upstream; framing: the lines that tell the body's length, if any."""
+        lines = self.lines
+        extra = b""
+        if credential is not None:
+            name, value = credential
+            extra = name.encode("ascii") + b": " + value + b"\r\n"
+            if any(own == name for own, _ in self.headers):
+                lines = b"".join(
+                    b"%b: %b\r\n" % (own.encode("ascii"), given) for own, given in self.headers if own != name
+                )
+        route = self.route
+        query = f"?{self.query}" if self.query else ""
+        start = f"{self.method} {route.base}{self.path}{query} HTTP/1.1\r\nhost: {route.authority}\r\n"
+        return b"".join((start.encode("ascii"), lines, extra, framing, b"\r\n"))
+
+
+def read_head(
+    method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]], mounts: Mounts
+) -> Incoming:
+    """Returns the request in canonical form. Raises RefusedError; nothing of what it read is in that."""
+    name = method.decode("ascii")
+    if name not in _METHODS:
+        raise RefusedError(405, "method_refused", f"The request was not forwarded: this shim does not forward {name}.")
+    if version not in ("1.1", "1.0"):
+        raise RefusedError(505, "bad_request", "The request was not forwarded: speak HTTP/1.1.")
+    path, query = split_target(target)
+    found = mounts.find(path)
+    if found is None:
+        raise RefusedError(
+            404,
+            "upstream_unknown",
+            "No upstream is mounted here; the first part of the path names one that you may use.",
+        )
+    route, rest = found
+    reader = _Headers(route)
+    for raw_name, raw_value in headers:
+        reader.take(sort_header(raw_name, raw_value))
+    return reader.finish(name, rest, query, target, http10=version == "1.0")
+
+
+class _Headers:
+    """Collects the fields of one head."""
+
+    __slots__ = (
+        "chunked",
+        "connection",
+        "expect",
+        "hosts",
+        "kept",
+        "length",
+        "names",
+        "route",
+        "session",
+        "tokens",
+        "upgrade",
+    )
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.kept: list[SortedHeader] = []
+        self.names: set[str] = set()
+        self.tokens: dict[str, str] = {}
+        self.hosts = 0
+        self.length: int | None = None
+        self.chunked = False
+        self.connection: list[str] = []
+        self.expect = self.upgrade = False
+        self.session = ""
+
+    def take(self, header: SortedHeader) -> None:
+        """Takes one field; raises RefusedError."""
+        kind, name = header.kind, header.name
+        if name in self.route.upstream.token_from:
+            self._token(header)
+        elif kind is Kind.FORWARDED:
+            if name in self.names:
+                _bad(f"the header {name} was sent twice")
+            self.names.add(name)
+            self.kept.append(header)
+        elif kind is Kind.LIST:
+            self.kept.append(header)
+        elif kind is not Kind.DROPPED and kind is not Kind.CREDENTIAL:
+            self._special(header)
+
+    def _special(self, header: SortedHeader) -> None:
+        kind, value = header.kind, header.value
+        if kind is Kind.HOST:
+            self.hosts += 1
+            if self.hosts > 1 or not _HOST.fullmatch(value):
+                _bad("there must be exactly one valid Host")
+        elif kind is Kind.CONTENT_LENGTH:
+            if self.length is not None or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+                _bad("there must be at most one valid Content-Length")
+            self.length = int(value)
+        elif kind is Kind.TRANSFER_ENCODING:
+            if self.chunked or value.lower() != b"chunked":
+                _bad("the only transfer coding that is taken is chunked")
+            self.chunked = True
+        elif kind is Kind.CONNECTION:
+            self.connection += [option.strip().lower() for option in value.decode("latin-1").split(",")]
+        elif kind is Kind.UPGRADE:
+            self.upgrade = True
+        elif kind is Kind.EXPECT:
+            if value.lower() != b"100-continue":
+                raise RefusedError(
+                    417, "bad_request", "The request was not forwarded: only 100-continue may be expected."
+                )
+            self.expect = True
+        elif kind in (Kind.SESSION, Kind.LABEL):
+            if kind is Kind.SESSION:
+                self.kept.append(header)
+            if not self.session or kind is Kind.LABEL:
+                self.session = value.decode("utf-8")[:MAX_SESSION]
+
+    def _token(self, header: SortedHeader) -> None:
+        value = header.value
+        match = _SCHEME.match(value)
+        token = (value[match.end() :] if match else value).decode("utf-8")
+        if header.name in self.tokens:
+            _bad(f"the header {header.name} was sent twice")
+        if token:
+            self.tokens[header.name] = token
+
+    def finish(self, method: str, path: str, query: str, target: bytes, *, http10: bool) -> Incoming:
+        """Returns the request; raises RefusedError for what only the whole head shows."""
+        if self.hosts != 1:
+            _bad("there must be exactly one valid Host")
+        if self.chunked and (self.length is not None or http10):
+            _bad("a body has either a length or chunks, and chunks only in HTTP/1.1")
+        tokens = set(self.tokens.values())
+        if len(tokens) > 1:
+            raise RefusedError(
+                400, "two_tokens", "The request was not forwarded: it carries two different tokens; send one."
+            )
+        if self.upgrade and self.connection and "upgrade" in self.connection and (self.chunked or self.length):
+            _bad("it has a body and asks to switch protocols")  # parsers disagree about where that body ends
+        token = tokens.pop() if tokens else ""
+        kept = self.kept
+        if self.connection:
+            kept = [header for header in kept if header.name not in self.connection]
+        lines = b"".join([header.line for header in kept])
+        if len(token) >= MIN_TOKEN and (token.encode() in lines or token.encode() in target):
+            raise RefusedError(
+                400,
+                "token_misplaced",
+                "The request was not forwarded: your token stands where the upstream would see it.",
+            )
+        return Incoming(
+            route=self.route,
+            method=method,
+            path=path,
+            query=query,
+            headers=(*[(header.name, header.value) for header in kept], IDENTITY),
+            lines=lines + _IDENTITY_LINE,
+            length=CHUNKED if self.chunked else self.length or NO_BODY,
+            keep_alive=not http10 and "close" not in self.connection,
+            http10=http10,
+            token=token,
+            session=self.session,
+            expect_continue=self.expect and not http10,
+        )
+
+
+def _bad(reason: str) -> None:
+    raise RefusedError(400, "bad_request", f"The request was not forwarded: {reason}.")

@@ -1,0 +1,143 @@
+"""Serves agents: listens, gives every connection what it needs, and follows the service's configuration.
+
+Without the service nothing new is admitted, at once; what is under way is cut when it has been away for CUT_S.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import ssl
+import time
+
+from penstock._core.environment import Environment, Spool
+from penstock._core.interfaces import Decider, Recorder
+from penstock._core.limits import Limits
+from penstock._core.mounts import Mounts
+from penstock._core.verdict import ShimConfig
+from penstock.http.client_side import ClientConnection
+from penstock.http.pool import Pool
+
+__all__ = ["HttpShim", "Hub"]
+
+TICK_S = 0.25
+"""How often deadlines are looked at, seconds: holds and time-outs are that exact."""
+CUT_S = 10.0
+"""How long the service may be away before live answers are cut, seconds (architecture, section 4)."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """Holds what all connections share. mounts: of the last configuration, None before the first."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self.mounts: Mounts | None = None
+        self.draining = False
+        self.connections: set[ClientConnection] = set()
+
+    def joined(self, connection: ClientConnection) -> bool:
+        """Counts a connection; returns False if there are too many."""
+        if len(self.connections) >= self.env.limits.max_connections or self.draining:
+            return False
+        self.connections.add(connection)
+        return True
+
+    def left(self, connection: ClientConnection) -> None:
+        """Counts a connection no more."""
+        self.connections.discard(connection)
+
+
+class HttpShim:
+    """Serves agents between start and close. upstream_tls: for https upstreams, the system's authorities if None."""
+
+    def __init__(
+        self,
+        decider: Decider,
+        recorder: Recorder,
+        limits: Limits | None = None,
+        upstream_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._pool = Pool(limits, upstream_tls or ssl.create_default_context(), time.monotonic)
+        self._hub = Hub(
+            Environment(
+                decider=decider,
+                recorder=recorder,
+                links=self._pool,
+                limits=limits,
+                spool=Spool(limits.max_spooled_bytes),
+                clock=time.monotonic,
+                now_ms=_now_ms,
+                new_call_id=_new_call_id,
+                key=secrets.token_bytes(32),
+            )
+        )
+        self._server: asyncio.Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
+        decider.on_config(self._configure)
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listens; returns host and port. Raises OSError if it cannot."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: ClientConnection(self._hub), host, port, backlog=BACKLOG)
+        self._ticking = loop.create_task(self._tick())
+        name = self._server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def close(self, drain_s: float) -> None:
+        """Takes no more requests, waits at most drain_s seconds for those under way, then breaks them off."""
+        self._hub.draining = True
+        if self._server is not None:
+            self._server.close()
+        deadline = time.monotonic() + drain_s
+        while time.monotonic() < deadline:
+            busy = sum(connection.drain() for connection in list(self._hub.connections))
+            if not busy:
+                break
+            await asyncio.sleep(0.02)
+        for connection in list(self._hub.connections):
+            connection.cut()
+        self._pool.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+
+    def _configure(self, config: ShimConfig | None) -> None:
+        if config is None:
+            self._away_since = time.monotonic()
+            return
+        self._away_since = None
+        try:
+            self._hub.mounts = Mounts(config)
+        except ValueError as error:
+            self._hub.mounts = None
+            _log.error("the configuration of the policy service cannot be used: %s", error)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            cut = self._away_since is not None and now - self._away_since > CUT_S
+            for connection in list(self._hub.connections):
+                try:
+                    if cut:
+                        connection.cut()
+                    else:
+                        connection.tick(now)
+                except Exception as error:
+                    _log.error("a connection failed: %s", type(error).__name__)
+                    connection.abort()
+            self._pool.sweep()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_call_id() -> str:
+    return os.urandom(16).hex()
