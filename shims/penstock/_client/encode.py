@@ -28,6 +28,7 @@ _FRAME_KINDS = {
 }
 
 
+@lru_cache(4096)
 def _varint(number: int) -> bytes:
     """Writes an unsigned integer of at most 64 bits; raises ValueError outside of them."""
     if not 0 <= number < 1 << 64:

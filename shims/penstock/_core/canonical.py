@@ -62,6 +62,8 @@ def _kept(target: bytes) -> tuple[str, str]:
 
 
 def _split(target: bytes) -> tuple[str, str]:
+    if target[:7].lower() in (b"http://", b"https:/"):
+        _refuse("this shim is no forward proxy: set the base URL to http://SHIM/UPSTREAM, and unset HTTP_PROXY")
     if b"#" in target:
         _refuse("the request target has a fragment")
     path, _, query = target.partition(b"?")

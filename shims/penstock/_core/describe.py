@@ -9,6 +9,8 @@ __all__ = ["Action", "BodyState", "HttpRequest"]
 class BodyState(Enum):
     """Says where the body of a request is while it is judged."""
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is Python code (0.3 µs)
+
     NONE = "none"
     """The request has no body."""
     WITHHELD = "withheld"

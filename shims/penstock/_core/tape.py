@@ -51,12 +51,13 @@ class Tape:
         self, kind: FrameKind, start: str, fields: Sequence[tuple[str, bytes]], content_type: str, encoding: str
     ) -> "Track":
         """Begins a message, which is masked here. kind: REQUEST or RESPONSE. start: request or status line."""
+        together = (("", start.encode("utf-8", "replace")), *fields)  # one scan for both
         try:
-            shown = mask_fields(self.masker, self._named, fields, self.key, self.counts)
+            (_, line), *shown = mask_fields(self.masker, self._named, together, self.key, self.counts)
         except Unmaskable:
-            shown = tuple((name, b"") for name, _ in fields)
+            line, shown = b"", [(name, b"") for name, _ in fields]
             self.count({UNMASKABLE: 1})
-        return Track(self, kind, self.text(start), shown, (content_type, encoding))
+        return Track(self, kind, line.decode("utf-8", "replace"), tuple(shown), (content_type, encoding))
 
     def masked_track(self, kind: FrameKind, start: str, fields: Fields) -> "Track":
         """Begins a message of which all that comes is masked already."""

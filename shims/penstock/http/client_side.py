@@ -317,7 +317,7 @@ class ClientConnection(asyncio.Protocol):
             request = read_head(method, self._url, parser.get_http_version(), headers, self._hub.mounts)
             turn: Exchange | _Rejected = Exchange(env, self, request)
         except RefusedError as error:
-            keep = parser.should_keep_alive() and error.refusal.status != 400
+            keep = parser.should_keep_alive() and error.refusal.status not in (400, 405)
             turn = _Rejected(self, error.refusal, head_only=method == b"HEAD", keep_alive=keep)
         self._receiving = turn
         self._queue_turn(turn)

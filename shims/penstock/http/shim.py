@@ -4,11 +4,13 @@ Without the service nothing new is admitted, at once; what is under way is cut w
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import secrets
 import ssl
 import time
+from collections.abc import Callable
 
 from penstock._core.environment import Environment, Spool
 from penstock._core.interfaces import Decider, Recorder
@@ -72,7 +74,7 @@ class HttpShim:
                 spool=Spool(limits.max_spooled_bytes),
                 clock=time.monotonic,
                 now_ms=_now_ms,
-                new_call_id=_new_call_id,
+                new_call_id=_call_ids(),
                 key=secrets.token_bytes(32),
             )
         )
@@ -139,5 +141,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _new_call_id() -> str:
-    return os.urandom(16).hex()
+def _call_ids() -> Callable[[], str]:
+    """Returns what makes call ids: a random half for this run, and a count (random ones cost a system call each)."""
+    run, count = os.urandom(8).hex(), itertools.count()
+    return lambda: f"{run}{next(count):016x}"
