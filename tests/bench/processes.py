@@ -1,7 +1,9 @@
 """Processes of the benchmark: started on free ports of loopback, measured, and ended by their process ids."""
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +17,9 @@ START_S = 20.0
 END_S = 10.0
 """How long a process may take to end after SIGTERM, seconds."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PR_SET_PDEATHSIG = 1
+"""Linux prctl(2): the signal that a process gets when its parent ends, however that ends."""
+LIBC = ctypes.CDLL(None)
 
 
 class BenchFailed(Exception):
@@ -27,7 +32,9 @@ class Process:
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self.log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_end_with_parent
+            )
         self.pid = self._process.pid
 
     def await_address(self, family: socket.AddressFamily, address: tuple[str, int] | str) -> None:
@@ -80,6 +87,10 @@ def cpu_s(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / TICKS_PER_S
+
+
+def _end_with_parent() -> None:
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _with_descendants(pids: Sequence[int]) -> list[int]:
