@@ -17,7 +17,6 @@ class Redactor:
 
     def __init__(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
         self._masker = Masker([KnownValue(name, value) for name, value in secrets], MaskSpec(frozenset({"secrets"})))
-        self._seen: dict[str, str] = {}
 
     def text(self, value: str, key: bytes) -> str:
         """Returns the text with secrets replaced by their tokens; what cannot be masked is not shown at all."""
@@ -36,14 +35,14 @@ class Redactor:
                 shown.append((name, UNREADABLE.encode()))
         return tuple(shown)
 
-    def body(self, body: bytes, content_type: str, key: bytes) -> bytes:
-        """Returns the masked body, cut at SHOWN_BODY_BYTES; what cannot be masked is not shown at all."""
+    def body(self, body: bytes, content_type: str, content_encoding: str, key: bytes) -> bytes:
+        """Returns the masked body; what cannot be masked is not shown at all, and what is cut off is counted."""
         try:
-            stream = self._masker.body(content_type, "", key=key)
-            masked = stream.feed(body) + stream.finish()
+            masked = bytes(self._masker.whole(content_type, content_encoding, body, key=key).data)
         except Unmaskable:
             return UNREADABLE.encode()
-        return masked[:SHOWN_BODY_BYTES]
+        rest = len(masked) - SHOWN_BODY_BYTES
+        return masked if rest <= 0 else masked[:SHOWN_BODY_BYTES] + f"\n[{rest} more bytes are not shown]".encode()
 
     def plain(self, body: bytes, key: bytes) -> bytes:
         """Returns bytes of unknown type with secrets replaced; what cannot be masked is not kept."""

@@ -14,8 +14,9 @@ __all__ = ["action_from_json", "shown_json"]
 def shown_json(action: Action, redactor: Redactor, key: bytes) -> str:
     """Returns the masked action as canonical JSON: text where it is UTF-8, else base64; see action_from_json."""
     http = action.http
-    content_type = next((value.decode("latin-1") for name, value in http.headers if name == "content-type"), "")
-    body = redactor.body(http.body, content_type, key) if http.body else b""
+    body = b""
+    if http.body:
+        body = redactor.body(http.body, _one(http, "content-type"), _one(http, "content-encoding"), key)
     return canonical_json(
         {
             "upstream": action.upstream,
@@ -32,19 +33,28 @@ def shown_json(action: Action, redactor: Redactor, key: bytes) -> str:
 
 def action_from_json(text: str) -> Action:
     """Returns the action that shown_json wrote. Raises ValueError if the text is not such a one."""
-    shown: dict[str, Any] = json.loads(text)
-    return Action(
-        upstream=shown["upstream"],
-        http=HttpRequest(
-            method=shown["method"],
-            authority=shown["authority"],
-            path=shown["path"],
-            query=shown["query"],
-            headers=tuple((name, _bytes(value)) for name, value in shown["headers"]),
-            body_state=BodyState(shown["body_state"]),
-            body=_bytes(shown["body"]),
-        ),
-    )
+    shown: Any = json.loads(text)
+    try:
+        return Action(
+            upstream=shown["upstream"],
+            http=HttpRequest(
+                method=shown["method"],
+                authority=shown["authority"],
+                path=shown["path"],
+                query=shown["query"],
+                headers=tuple((name, _bytes(value)) for name, value in shown["headers"]),
+                body_state=BodyState(shown["body_state"]),
+                body=_bytes(shown["body"]),
+            ),
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("not a shown action") from None
+
+
+def _one(http: HttpRequest, header: str) -> str:
+    """Returns a header's value, "" if it is absent; "several", which no masker reads, where values may contradict."""
+    values = [value.decode("latin-1") for name, value in http.headers if name == header]
+    return "several" if len(values) > 1 else "".join(values)
 
 
 def _text(value: bytes) -> str | dict[str, str]:
