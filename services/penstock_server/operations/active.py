@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from penstock_server.domain.policy import Policy
 from penstock_server.domain.snapshot import Snapshot
 from penstock_server.operations.environment import PolicyCompiler, Secret, Vault
-from penstock_server.operations.interfaces import PolicyStore, SecretStore
+from penstock_server.operations.interfaces import PolicyStore, SecretStore, ShimStore
 from penstock_server.operations.redaction import Redactor
 
 __all__ = ["Active", "ActiveState"]
@@ -15,19 +15,23 @@ __all__ = ["Active", "ActiveState"]
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """Holds all that decisions are made from, as of one epoch."""
+    """Holds all that decisions are made from, as of one epoch. revoked: names of shims that may not ask any more."""
 
     snapshot: Snapshot
     secrets: dict[str, Secret]
     redactor: Redactor
+    revoked: frozenset[str] = frozenset()
 
 
 class ActiveState:
     """Keeps `current` and replaces it when the epoch has moved; then tells those who listen."""
 
-    def __init__(self, policies: PolicyStore, secrets: SecretStore, vault: Vault, compiler: PolicyCompiler) -> None:
+    def __init__(
+        self, policies: PolicyStore, secrets: SecretStore, shims: ShimStore, vault: Vault, compiler: PolicyCompiler
+    ) -> None:
         self._policies = policies
         self._secrets = secrets
+        self._shims = shims
         self._vault = vault
         self._compiler = compiler
         self._loading = asyncio.Lock()
@@ -51,9 +55,10 @@ class ActiveState:
             row, epoch = await self._policies.active()
             policy = self._compiler(row.document).policy if row else Policy()
             opened = [self._vault.open(secret) for secret in await self._secrets.all()]
+            revoked = frozenset(shim.name for shim in await self._shims.all() if shim.revoked_at_ms is not None)
             snapshot = Snapshot(policy, row.number if row else 0, epoch)
             secrets = {secret.name: secret for secret in opened}
-            self.current = Active(snapshot, secrets, Redactor(tuple((s.name, s.value) for s in opened)))
+            self.current = Active(snapshot, secrets, Redactor(tuple((s.name, s.value) for s in opened)), revoked)
         for callback in list(self._listeners):
             await callback()
         return self.current

@@ -61,7 +61,7 @@ class Judge:
         except PenstockError as error:
             return self.refuse(active, shim, question, NOBODY, error.reason.lower(), error.message)
         name = question.action.upstream
-        if not shim_serves(shim, name, principal.groups):
+        if shim.name in active.revoked or not shim_serves(shim, name, principal.groups):
             why = f"this shim is not enrolled for upstream {name} and one of your groups: ask its admin to enrol it"
             return self.refuse(active, shim, question, principal, "shim_not_enrolled", why)
         upstream = active.snapshot.upstream(name)
@@ -96,6 +96,9 @@ class Judge:
     ) -> Judgement:
         """Returns a denial with that code and one line for people."""
         event = self._event(active, shim, question, principal, evaluation, code=code)
+        path = question.action.http.path
+        if event.resource != path:  # a secret was found in it, and the reason may tell the path
+            reason = reason.replace(path, event.resource)
         rules = evaluation.rules if evaluation else ()
         event = replace(event, effect="deny", reason=reason, rules=rules)
         answer = Answer(

@@ -25,7 +25,12 @@ class Recordings:
         self._vault = vault
 
     async def take(self, shim: ShimRow, run_id: str, frames: Sequence[FrameRow]) -> int:
-        """Returns the highest sequence number up to which the run is on disk without a gap. Raises INVALID."""
+        """Returns the highest sequence number up to which the run is on disk without a gap.
+
+        Raises INVALID, and UNAUTHENTICATED once the shim is revoked, also on a stream that it opened before.
+        """
+        if shim.name in self._active.current.revoked:
+            raise PenstockError(Code.UNAUTHENTICATED, "SHIM_REVOKED", "this shim was revoked: enrol it anew")
         if len(run_id) != 32 or not all(c in "0123456789abcdef" for c in run_id):
             raise PenstockError(Code.INVALID, "RUN_ID", "a run id has 32 hexadecimal digits")
         kept = []
