@@ -153,7 +153,7 @@ def _build(config: Config, store: Store) -> _Parts:
     )
     decisions = Decisions(active, judge, gate, store.audit)
     holds = Holds(store.approvals, decisions, journal, clock)
-    reviews = Reviews(store.approvals, journal, holds, clock, new_id, config.people_issuer)
+    reviews = Reviews(store.approvals, active, vault, journal, holds, clock, new_id, config.people_issuer)
     enrolment = Enrolment(store.shims, active, journal, clock)
     policies = Policies(store.policies, active, journal, clock, compiler, diff, rule_rows)
     kept = Secrets(store.secrets, active, vault, journal, clock, hosts_from_policy=config.secret_hosts_from_policy)
@@ -212,7 +212,9 @@ def _bind(server: grpc.aio.Server, config: Config, address: str) -> None:
     credentials = _tls(config)
     try:
         if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+            path = Path(address.removeprefix("unix:"))
+            if path.is_socket():  # left by a process that was killed; anything else there is not ours to remove
+                path.unlink()
         if credentials is not None and not address.startswith("unix:"):
             port = server.add_secure_port(address, credentials)
         else:

@@ -4,7 +4,8 @@ from penstock_server.domain.approval import ApprovalRequest, Review, State
 from penstock_server.domain.approval_machine import eligible
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.domain.principal import Principal
-from penstock_server.operations.environment import Clock, NewId
+from penstock_server.operations.active import ActiveState
+from penstock_server.operations.environment import Clock, NewId, Vault
 from penstock_server.operations.gate import person_of
 from penstock_server.operations.holds import Holds
 from penstock_server.operations.interfaces import ApprovalStore
@@ -20,9 +21,19 @@ class Reviews:
     """Lists, shows and decides approval requests. people_issuer: the only issuer whose subjects may review."""
 
     def __init__(
-        self, store: ApprovalStore, journal: Journal, holds: Holds, clock: Clock, new_id: NewId, people_issuer: str
+        self,
+        store: ApprovalStore,
+        active: ActiveState,
+        vault: Vault,
+        journal: Journal,
+        holds: Holds,
+        clock: Clock,
+        new_id: NewId,
+        people_issuer: str,
     ) -> None:
         self._store = store
+        self._active = active
+        self._vault = vault
         self._journal = journal
         self._holds = holds
         self._clock = clock
@@ -72,12 +83,15 @@ class Reviews:
             raise PenstockError(
                 Code.INVALID, "REASON_TOO_LONG", f"the reason is over {MAX_REASON} characters: shorten it"
             )
+        if "\0" in reason:
+            raise PenstockError(Code.INVALID, "REASON_BINARY", "the reason holds a NUL, which no text does: remove it")
         request = await self.show(caller, request_id)
         if seen_digest and seen_digest != request.new.digest:
             raise PenstockError(
                 Code.CONFLICT, "ACTION_CHANGED", f"{request_id} is not the action that was shown: look at it again"
             )
         rules = eligible(caller, request, self._people_issuer)
+        reason = self._masked(reason, request)
         review = Review(person_of(caller), approved, reason, self._clock(), rules)
         done = "approval.reviewed"
         details = {"approved": approved, "digest": request.new.digest.hex(), "requester": request.new.requester.subject}
@@ -95,6 +109,12 @@ class Reviews:
             intent.note(state=after.state.value, grant=after.grant.id if after.grant else "")
         self._holds.ring()
         return after
+
+    def _masked(self, reason: str, request: ApprovalRequest) -> str:
+        """Returns the reason without stored secrets: it goes to the log and to the agent that asked."""
+        requester = request.new.requester
+        key = self._vault.mask_key(request.new.upstream, Principal(requester.issuer, requester.subject))
+        return self._active.current.redactor.text(reason, key) if reason else ""
 
     def _may_review(self, caller: Principal, request: ApprovalRequest) -> bool:
         return bool(eligible(caller, request, self._people_issuer))
