@@ -28,8 +28,11 @@ class Tokens:
     ) -> tuple[str, int]:
         """Returns a token and the end of its validity in UTC milliseconds. Raises INVALID."""
         ttl_s = ttl_s or DEFAULT_TTL_S
-        if not subject or any(not 0 < len(text) <= MAX_NAME for text in (subject, *groups)) or len(owner) > MAX_NAME:
-            raise PenstockError(Code.INVALID, "TOKEN_NAMES", "subject and groups have 1 to 200 characters each")
+        names = (subject, *groups, *([owner] if owner else []))
+        if not all(0 < len(name) <= MAX_NAME and name.isprintable() for name in names):
+            raise PenstockError(
+                Code.INVALID, "TOKEN_NAMES", f"subject, groups and owner have 1 to {MAX_NAME} printable characters each"
+            )
         if ttl_s > MAX_TTL_S:
             raise PenstockError(Code.INVALID, "TOKEN_TTL", f"a token lives at most {MAX_TTL_S} s: ask for less")
         now = self._clock()
