@@ -81,7 +81,7 @@ class _Stream:
         try:
             async for request in requests:
                 if request.cancelled:
-                    self._holds.drop(request.cancelled)
+                    self._holds.drop(self._held.intersection(request.cancelled))  # never another stream's
                     self._held.difference_update(request.cancelled)
                     for call_id in request.cancelled:
                         self._asked.pop(call_id, None)
@@ -116,8 +116,10 @@ class _Stream:
             self.outbox.verdict(verdict_to_pb(answer), question)
 
     def _hold(self, held: Held) -> None:
-        self._held.add(held.question.call_id)
-        self._holds.add(held)
+        # One that was cancelled meanwhile is not held: its approval would spend the grant for nobody.
+        if held.question.call_id in self._asked:
+            self._held.add(held.question.call_id)
+            self._holds.add(held)
 
     def close(self) -> None:
         """Forgets what this stream held, and stops deciding for it."""
