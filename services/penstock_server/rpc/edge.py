@@ -1,5 +1,6 @@
 """The outermost interceptor: who calls, may it call this service, and what may it be told when something fails."""
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
@@ -39,7 +40,6 @@ _PRINCIPAL: ContextVar[Principal] = ContextVar("penstock_principal")
 _SHIM: ContextVar[ShimRow] = ContextVar("penstock_shim")
 
 Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
-Streaming = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[Any]]
 
 
 def caller() -> Principal:
@@ -97,41 +97,54 @@ class Edge(grpc.aio.ServerInterceptor):
             try:
                 await self._authenticate(service, context)
                 return await behaviour(request, context)
+            except grpc.aio.AbortError:
+                raise  # health says NOT_FOUND this way: the status is set already
             except Exception as error:
                 status = self._status(service, error)
             return await context.abort_with_status(status)
 
         return call
 
-    def _streaming(self, service: str, behaviour: Streaming) -> Streaming:
+    def _streaming(self, service: str, behaviour: Any) -> Any:
+        if not inspect.isasyncgenfunction(behaviour):
+            return self._unary(service, behaviour)  # health's Watch: a coroutine that writes to its context
+
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                await self._authenticate(service, context)
+                ends = await self._authenticate(service, context)
                 async for response in behaviour(request, context):
+                    if ends is not None and self._clock() >= ends:
+                        raise PenstockError(
+                            Code.UNAUTHENTICATED, "TOKEN_EXPIRED", "the token has expired: come back with a new one"
+                        )
                     yield response
                 return
+            except grpc.aio.AbortError:
+                raise
             except Exception as error:
                 status = self._status(service, error)
             await context.abort_with_status(status)
 
         return call
 
-    async def _authenticate(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _authenticate(self, service: str, context: grpc.aio.ServicerContext[Any, Any]) -> int | None:
+        """Notes who calls; returns when that stops to hold, UTC milliseconds, or None if it is not for this class."""
         if service in OPEN_SERVICES:
-            return
+            return None
         needed = SERVICE_ROLES.get(service)
         if needed is None:
             raise PenstockError(Code.FORBIDDEN, "SERVICE_CLOSED", f"{service} is open to nobody")
         token = _token(context)
         if needed is Role.SHIM:
             _SHIM.set(await self._enrolment.authenticate(token))
-            return
+            return None  # a revocation cuts its streams
         principal = self._verifier.verify(token, self._clock())
         if needed not in roles_of(principal, self._role_groups):
             raise PenstockError(
                 Code.FORBIDDEN, "ROLE_MISSING", f"this needs the role {needed.value}, which this token does not give"
             )
         _PRINCIPAL.set(principal)
+        return principal.expires_at_ms
 
     @staticmethod
     def _status(service: str, error: Exception) -> grpc.Status:
