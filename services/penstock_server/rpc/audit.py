@@ -7,7 +7,7 @@ import grpc.aio
 
 from penstock.v1 import audit_pb2, audit_pb2_grpc
 from penstock_server.operations.interfaces import AuditReader
-from penstock_server.rpc.convert import entry_to_pb
+from penstock_server.rpc.convert import entry_to_pb, number_from_pb
 
 __all__ = ["AuditServicer"]
 
@@ -31,7 +31,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         """Lists entries in ascending order."""
         limit = min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
         found = await self._log.entries(
-            after=request.after,
+            after=number_from_pb(request.after),
             limit=limit + 1,
             kind=request.kind,
             call_id=request.call_id,
@@ -45,7 +45,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self, request: audit_pb2.TailEntriesRequest, context: Context
     ) -> AsyncIterator[audit_pb2.TailEntriesResponse]:
         """Sends entries, then new ones, until the caller hangs up."""
-        after = request.after
+        after = number_from_pb(request.after)
         while True:
             for entry in await self._log.entries(after=after, limit=MAX_PAGE):
                 after = entry.seq

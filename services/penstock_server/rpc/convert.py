@@ -27,6 +27,7 @@ __all__ = [
     "ask_from_pb",
     "entry_to_pb",
     "frame_from_pb",
+    "number_from_pb",
     "revision_to_pb",
     "secret_to_pb",
     "shim_to_pb",
@@ -36,6 +37,9 @@ __all__ = [
 
 LISTED_BODY_BYTES = 4096
 """Longest body that is shown in a list, bytes; the request itself shows all of it."""
+
+MAX_NUMBER = 2**63 - 1
+"""Largest integer that both databases keep."""
 
 _BODY_FROM_PB = {
     action_pb2.BODY_STATE_NONE: BodyState.NONE,
@@ -64,6 +68,11 @@ _FRAME_KIND = {
     recording_pb2.FRAME_KIND_RESPONSE_BODY: "response_body",
     recording_pb2.FRAME_KIND_END: "end",
 }
+
+
+def number_from_pb(number: int) -> int:
+    """Returns a row's number; what is beyond every row (uint64 is wider than SQL's integers) is cut to the last one."""
+    return min(number, MAX_NUMBER)
 
 
 def ask_from_pb(ask: decision_pb2.Ask) -> Question:

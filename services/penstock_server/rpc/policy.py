@@ -6,7 +6,7 @@ import grpc.aio
 
 from penstock.v1 import policy_pb2, policy_pb2_grpc
 from penstock_server.operations.policies import Policies
-from penstock_server.rpc.convert import revision_to_pb
+from penstock_server.rpc.convert import number_from_pb, revision_to_pb
 from penstock_server.rpc.edge import caller
 
 __all__ = ["PolicyServicer"]
@@ -36,7 +36,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: policy_pb2.ShowPolicyRequest, context: Context
     ) -> policy_pb2.ShowPolicyResponse:
         """Returns one revision."""
-        row = await self._policies.show(request.revision)
+        row = await self._policies.show(number_from_pb(request.revision))
         return policy_pb2.ShowPolicyResponse(revision=revision_to_pb(row), document=row.document)
 
     async def ListRevisions(
@@ -44,12 +44,12 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     ) -> policy_pb2.ListRevisionsResponse:
         """Lists revisions, newest first."""
         limit = min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
-        rows = await self._policies.revisions(before=request.before, limit=limit)
+        rows = await self._policies.revisions(before=number_from_pb(request.before), limit=limit)
         return policy_pb2.ListRevisionsResponse(revisions=[revision_to_pb(row) for row in rows])
 
     async def RollbackPolicy(
         self, request: policy_pb2.RollbackPolicyRequest, context: Context
     ) -> policy_pb2.RollbackPolicyResponse:
         """Makes an earlier document active again."""
-        applied = await self._policies.rollback(caller(), request.revision)
+        applied = await self._policies.rollback(caller(), number_from_pb(request.revision))
         return policy_pb2.RollbackPolicyResponse(revision=applied.revision, changes=applied.changes)
