@@ -15,6 +15,8 @@ MAX_FRAME_BODY = 65536
 
 _MEMO_HEADERS = 4096
 """Headers whose wire form is kept; agents repeat nearly all of theirs."""
+_MEMO_EXCHANGES = 1024
+"""Exchanges under way whose names are kept in wire form."""
 _MEMO_BYTES = 256
 """Longest header value in bytes that is kept."""
 
@@ -28,7 +30,6 @@ _FRAME_KINDS = {
 }
 
 
-@lru_cache(4096)
 def _varint(number: int) -> bytes:
     """Writes an unsigned integer of at most 64 bits; raises ValueError outside of them."""
     if not 0 <= number < 1 << 64:
@@ -108,6 +109,19 @@ def run_field(run_id: str) -> bytes:
     return _bytes(b"\x0a", run_id.encode())
 
 
+@lru_cache(_MEMO_EXCHANGES)
+def _exchange(call_id: str, upstream: str, session: str) -> bytes:
+    """Writes what all frames of an exchange have in common."""
+    label = session.encode("utf-8", "backslashreplace")
+    return _bytes(b"\x12", call_id.encode()) + _bytes(b"\x2a", upstream.encode()) + _bytes(b"\x32", label)
+
+
+@lru_cache(16)
+def _at_ms(at_ms: int) -> bytes:
+    """Writes Frame.at_ms; many frames share a millisecond."""
+    return b"\x20" + _varint(at_ms)
+
+
 def frame_field(seq: int, frame: Frame) -> bytes:
     """Writes one element of RecordRequest.frames; text that UTF-8 cannot carry is escaped.
 
@@ -116,14 +130,12 @@ def frame_field(seq: int, frame: Frame) -> bytes:
     if len(frame.body) > MAX_FRAME_BODY:
         raise ValueError(f"a frame's body has more than {MAX_FRAME_BODY} bytes")
     parts = [
-        b"\x08" + _varint(seq),
-        _bytes(b"\x12", frame.call_id.encode()),
+        b"\x08",
+        _varint(seq),
+        _exchange(frame.call_id, frame.upstream, frame.session),
         _FRAME_KINDS[frame.kind],
-        b"\x20" + _varint(frame.at_ms),
-        _bytes(b"\x2a", frame.upstream.encode()),
+        _at_ms(frame.at_ms),
     ]
-    if frame.session:
-        parts.append(_bytes(b"\x32", frame.session.encode("utf-8", "backslashreplace")))
     if frame.start:
         parts.append(_bytes(b"\x3a", frame.start.encode("utf-8", "backslashreplace")))
     if frame.headers:

@@ -4,16 +4,15 @@ In: status and field lines as the parser found them. Out: an AnswerHead. Upstrea
 one connection, other ways to the upstream (Alt-Svc) and forged `x-penstock-` fields never reach the agent.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from http import HTTPStatus
 
 from penstock._core.headers import HOP_BY_HOP
-from penstock._core.mask import Masker
 
-__all__ = ["AnswerHead", "BadAnswerError", "Fields", "mask_fields", "read_answer", "serialise"]
+__all__ = ["AnswerHead", "BadAnswerError", "read_answer", "serialise"]
 
 MEMO_BYTES = 256
 """Longest field value in bytes whose sorting is kept."""
@@ -36,8 +35,6 @@ _INTEGRITY = frozenset(
 """Fields that describe the exact bytes of the body: wrong once it was masked."""
 _INTEGRITY_PREFIXES = ("x-amz-checksum-", "x-ms-content-")
 _NO_BODY = frozenset({204, 304})
-
-Fields = tuple[tuple[str, bytes], ...]
 
 
 class BadAnswerError(ValueError):
@@ -123,26 +120,6 @@ def read_answer(status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head:
         fields = [field for field in fields if field[0] not in named]
     bodiless = to_head or status in _NO_BODY
     return AnswerHead(status, fields, integrity, content_type, content_encoding, length, bodiless)
-
-
-def mask_fields(
-    masker: Masker, named: frozenset[str], fields: Sequence[tuple[str, bytes]], key: bytes, counts: dict[str, int]
-) -> Fields:
-    """Returns the fields with masked values and adds to the counts. named: masked whole. Raises Unmaskable."""
-    fields = tuple(fields)
-    if not masker.active:
-        return fields
-    if not any(name in named for name, _ in fields):
-        joined = b"\n".join([value for _, value in fields])  # one scan for all; line ends part the values
-        if not masker.text(joined, key=key, place="headers").counts:
-            return fields
-    masked = []
-    for name, value in fields:
-        found = masker.text(value, key=key, place=f"header:{name}")
-        masked.append((name, found.data))
-        for kind, count in found.counts.items():
-            counts[kind] = counts.get(kind, 0) + count
-    return tuple(masked)
 
 
 def serialise(status: int, fields: Iterable[tuple[str, bytes]], framing: bytes) -> bytes:

@@ -236,7 +236,7 @@ class Exchange:
         try:
             head = read_answer(status, headers, to_head=request.method == "HEAD")
             tape, covered = self._recording.tape, route.covers(spec)
-            reply = Reply(self._party, tape, route.masker(spec), spec, covered=covered, http10=request.http10)
+            reply = Reply(self._party, tape, route.mask(spec), covered=covered, http10=request.http10)
             reply.head(head, keep_alive=request.keep_alive and self._body.complete)
         except BadAnswerError as error:
             self._refuse(Refusal(502, error.code, error.reason))

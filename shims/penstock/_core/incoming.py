@@ -8,6 +8,7 @@ before a colon, both a length and chunks); here is what it lets through.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from penstock._core.canonical import split_target
 from penstock._core.describe import Action, BodyState, HttpRequest
@@ -25,6 +26,10 @@ MAX_SESSION = 200
 """Longest session label that is kept, characters."""
 MIN_TOKEN = 16
 """Bytes of the shortest token that is looked for in the rest of the request; shorter ones would be found by chance."""
+MEMO_HEADS = 512
+"""Heads of one route whose meaning is kept."""
+MEMO_BYTES = 4096
+"""Largest of them, bytes."""
 MAX_LENGTH_DIGITS = 15
 """Digits of the longest Content-Length that is read: petabytes."""
 
@@ -33,6 +38,8 @@ IDENTITY = ("accept-encoding", b"identity")
 _IDENTITY_LINE = b"accept-encoding: identity\r\n"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LENGTH_NAMES = frozenset({b"Content-Length", b"content-length"})
+"""The usual spellings: they are looked at apart, so that bodies of other lengths do not make other heads."""
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _SCHEME = re.compile(rb"(?:bearer|token|basic)[ ]+", re.IGNORECASE)
 
@@ -91,34 +98,78 @@ def read_head(
     path, query = split_target(target)
     found = mounts.find(path)
     if found is None:
-        raise RefusedError(
-            404,
-            "upstream_unknown",
-            "No upstream is mounted here; the first part of the path names one that you may use.",
-        )
+        reason = "No upstream is mounted here; the first part of the path names one that you may use."
+        raise RefusedError(404, "upstream_unknown", reason)
     route, rest = found
+    head = _head(route, tuple([header for header in headers if header[0] not in _LENGTH_NAMES]))
+    length = _length(head, [value for field, value in headers if field in _LENGTH_NAMES])
+    http10 = version == "1.0"
+    if head.chunked and (length is not None or http10):
+        _bad("a body has either a length or chunks, and chunks only in HTTP/1.1")
+    if head.upgrade and (head.chunked or length):
+        _bad("it has a body and asks to switch protocols")  # parsers disagree about where that body ends
+    if len(head.token) >= MIN_TOKEN and head.token.encode() in target:
+        raise _misplaced()
+    return Incoming(
+        route=route,
+        method=name,
+        path=rest,
+        query=query,
+        headers=head.headers,
+        lines=head.lines,
+        length=CHUNKED if head.chunked else length or NO_BODY,
+        keep_alive=head.keep_alive and not http10,
+        http10=http10,
+        token=head.token,
+        session=head.session,
+        expect_continue=head.expect and not http10,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Holds what the fields of a head say, those about the length apart; agents repeat it from request to request."""
+
+    headers: tuple[tuple[str, bytes], ...]
+    lines: bytes
+    lengths: tuple[bytes, ...]
+    chunked: bool
+    keep_alive: bool
+    upgrade: bool
+    expect: bool
+    session: str
+    token: str = field(repr=False)
+
+
+def _head(route: Route, headers: tuple[tuple[bytes, bytes], ...]) -> _Head:
+    """Returns what the fields say; that of small heads is kept with the route."""
+    kept = route.heads.get(headers)
+    if isinstance(kept, _Head):
+        return kept
     reader = _Headers(route)
-    for raw_name, raw_value in headers:
-        reader.take(sort_header(raw_name, raw_value))
-    return reader.finish(name, rest, query, target, http10=version == "1.0")
+    for name, value in headers:
+        reader.take(sort_header(name, value))
+    head = reader.finish()
+    if sum(len(name) + len(value) for name, value in headers) <= MEMO_BYTES:
+        if len(route.heads) >= MEMO_HEADS:
+            route.heads.clear()
+        route.heads[headers] = head
+    return head
+
+
+def _length(head: _Head, values: list[bytes]) -> int | None:
+    """Returns what Content-Length says, None if there is none."""
+    values = [*values, *head.lengths]
+    if not values:
+        return None
+    value = values[0].strip(b" \t")
+    if len(values) > 1 or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+        _bad("there must be at most one valid Content-Length")
+    return int(value)
 
 
 class _Headers:
     """Collects the fields of one head."""
-
-    __slots__ = (
-        "chunked",
-        "connection",
-        "expect",
-        "hosts",
-        "kept",
-        "length",
-        "names",
-        "route",
-        "session",
-        "tokens",
-        "upgrade",
-    )
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -126,7 +177,7 @@ class _Headers:
         self.names: set[str] = set()
         self.tokens: dict[str, str] = {}
         self.hosts = 0
-        self.length: int | None = None
+        self.lengths: list[bytes] = []
         self.chunked = False
         self.connection: list[str] = []
         self.expect = self.upgrade = False
@@ -154,9 +205,7 @@ class _Headers:
             if self.hosts > 1 or not _HOST.fullmatch(value):
                 _bad("there must be exactly one valid Host")
         elif kind is Kind.CONTENT_LENGTH:
-            if self.length is not None or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
-                _bad("there must be at most one valid Content-Length")
-            self.length = int(value)
+            self.lengths.append(value)
         elif kind is Kind.TRANSFER_ENCODING:
             if self.chunked or value.lower() != b"chunked":
                 _bad("the only transfer coding that is taken is chunked")
@@ -167,12 +216,14 @@ class _Headers:
             self.upgrade = True
         elif kind is Kind.EXPECT:
             if value.lower() != b"100-continue":
-                raise RefusedError(
-                    417, "bad_request", "The request was not forwarded: only 100-continue may be expected."
-                )
+                reason = "The request was not forwarded: only 100-continue may be expected."
+                raise RefusedError(417, "bad_request", reason)
             self.expect = True
         elif kind in (Kind.SESSION, Kind.LABEL):
             if kind is Kind.SESSION:
+                if header.name in self.names:
+                    _bad(f"the header {header.name} was sent twice")
+                self.names.add(header.name)
                 self.kept.append(header)
             if not self.session or kind is Kind.LABEL:
                 self.session = value.decode("utf-8")[:MAX_SESSION]
@@ -186,45 +237,36 @@ class _Headers:
         if token:
             self.tokens[header.name] = token
 
-    def finish(self, method: str, path: str, query: str, target: bytes, *, http10: bool) -> Incoming:
-        """Returns the request; raises RefusedError for what only the whole head shows."""
+    def finish(self) -> _Head:
+        """Returns what the fields say; raises RefusedError for what only all of them show."""
         if self.hosts != 1:
             _bad("there must be exactly one valid Host")
-        if self.chunked and (self.length is not None or http10):
-            _bad("a body has either a length or chunks, and chunks only in HTTP/1.1")
         tokens = set(self.tokens.values())
         if len(tokens) > 1:
-            raise RefusedError(
-                400, "two_tokens", "The request was not forwarded: it carries two different tokens; send one."
-            )
-        if self.upgrade and self.connection and "upgrade" in self.connection and (self.chunked or self.length):
-            _bad("it has a body and asks to switch protocols")  # parsers disagree about where that body ends
+            reason = "The request was not forwarded: it carries two different tokens; send one."
+            raise RefusedError(400, "two_tokens", reason)
         token = tokens.pop() if tokens else ""
-        kept = self.kept
-        if self.connection:
-            kept = [header for header in kept if header.name not in self.connection]
+        kept = [header for header in self.kept if header.name not in self.connection]
         lines = b"".join([header.line for header in kept])
-        if len(token) >= MIN_TOKEN and (token.encode() in lines or token.encode() in target):
-            raise RefusedError(
-                400,
-                "token_misplaced",
-                "The request was not forwarded: your token stands where the upstream would see it.",
-            )
-        return Incoming(
-            route=self.route,
-            method=method,
-            path=path,
-            query=query,
+        if len(token) >= MIN_TOKEN and token.encode() in lines:
+            raise _misplaced()
+        return _Head(
             headers=(*[(header.name, header.value) for header in kept], IDENTITY),
             lines=lines + _IDENTITY_LINE,
-            length=CHUNKED if self.chunked else self.length or NO_BODY,
-            keep_alive=not http10 and "close" not in self.connection,
-            http10=http10,
-            token=token,
+            lengths=tuple(self.lengths),
+            chunked=self.chunked,
+            keep_alive="close" not in self.connection,
+            upgrade=self.upgrade and "upgrade" in self.connection,
+            expect=self.expect,
             session=self.session,
-            expect_continue=self.expect and not http10,
+            token=token,
         )
 
 
-def _bad(reason: str) -> None:
+def _bad(reason: str) -> NoReturn:
     raise RefusedError(400, "bad_request", f"The request was not forwarded: {reason}.")
+
+
+def _misplaced() -> RefusedError:
+    reason = "The request was not forwarded: your token stands where the upstream would see it."
+    return RefusedError(400, "token_misplaced", reason)

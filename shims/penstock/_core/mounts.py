@@ -6,6 +6,7 @@ In: a ShimConfig; canonical paths. Out: routes, and what is left of the path bel
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from penstock._core.field_mask import FieldMask
 from penstock._core.mask import Masker
 from penstock._core.verdict import MaskSpec, ShimConfig, Upstream
 
@@ -13,8 +14,8 @@ __all__ = ["Mounts", "Route"]
 
 RECORDED = frozenset({"secrets"})
 """Detectors that every recorded copy is masked with, whatever the rules say."""
-MAX_MASKERS = 256
-"""Compiled maskers that one route keeps; there are as many as different sets of matching mask rules."""
+MAX_MASKS = 256
+"""Compiled masks that one route keeps; there are as many as different sets of matching mask rules."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,7 +32,9 @@ class Route:
     port: int
     authority: str
     base: str
-    _maskers: dict[MaskSpec, Masker] = field(default_factory=dict, repr=False)
+    heads: dict[object, object] = field(default_factory=dict, repr=False)
+    """What heads of agents meant; incoming.py keeps it here, so that it ends with the configuration."""
+    _masks: dict[MaskSpec, FieldMask] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, upstream: Upstream) -> "Route":
@@ -46,20 +49,20 @@ class Route:
         authority = literal if port == default else f"{literal}:{port}"
         return cls(upstream, parts.scheme == "https", host, port, authority, parts.path.rstrip("/"))
 
-    def masker(self, spec: MaskSpec) -> Masker:
-        """Returns the masker of what goes to the agent: the upstream's known values, and the masks of an answer."""
-        masker = self._maskers.get(spec)
-        if masker is None:
-            if len(self._maskers) >= MAX_MASKERS:
-                self._maskers.clear()
-            masker = self._maskers[spec] = Masker(self.upstream.known_values, spec)
-        return masker
+    def mask(self, spec: MaskSpec) -> FieldMask:
+        """Returns the mask of what goes to the agent: the upstream's known values, and the masks of an answer."""
+        mask = self._masks.get(spec)
+        if mask is None:
+            if len(self._masks) >= MAX_MASKS:
+                self._masks.clear()
+            mask = self._masks[spec] = FieldMask(Masker(self.upstream.known_values, spec), spec)
+        return mask
 
-    def recorded(self, spec: MaskSpec) -> Masker:
-        """Returns the masker of the recorded copy: the same, and always the detectors of credentials."""
+    def recorded(self, spec: MaskSpec) -> FieldMask:
+        """Returns the mask of the recorded copy: the same, and always the detectors of credentials."""
         if self.covers(spec):
-            return self.masker(spec)
-        return self.masker(MaskSpec(spec.detectors | RECORDED, spec.json, spec.headers))
+            return self.mask(spec)
+        return self.mask(MaskSpec(spec.detectors | RECORDED, spec.json, spec.headers))
 
     @staticmethod
     def covers(spec: MaskSpec) -> bool:

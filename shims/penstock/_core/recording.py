@@ -16,8 +16,8 @@ class Recording:
 
     def __init__(self, env: Environment, request: Incoming, call_id: str, spec: MaskSpec, key: bytes) -> None:
         upstream = request.route.upstream.name
-        masker = request.route.recorded(spec)
-        self.tape = Tape(env.recorder, env.now_ms, call_id, upstream, request.session, masker, spec.headers, key)
+        mask = request.route.recorded(spec)
+        self.tape = Tape(env.recorder, env.now_ms, call_id, upstream, request.session, mask, key)
         self._request = request
         self._track: Track | None = None
         self._complete = False

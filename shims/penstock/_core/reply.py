@@ -12,10 +12,11 @@ What cannot be masked is refused if nothing of it has been sent yet, else the ag
 
 from typing import Protocol
 
-from penstock._core.answer import AnswerHead, BadAnswerError, Fields, mask_fields, serialise
-from penstock._core.mask import BodyMask, Masker, Unmaskable
+from penstock._core.answer import AnswerHead, BadAnswerError, serialise
+from penstock._core.field_mask import FieldMask, Fields
+from penstock._core.mask import BodyMask, Unmaskable
 from penstock._core.tape import Tape, Track
-from penstock._core.verdict import FrameKind, MaskSpec
+from penstock._core.verdict import FrameKind
 
 __all__ = ["WHOLE_BYTES", "Reply", "Writer"]
 
@@ -37,13 +38,11 @@ class Writer(Protocol):
 class Reply:
     """Passes one answer on. http10: the agent speaks it. covered: what is masked for the agent may be recorded."""
 
-    def __init__(
-        self, writer: Writer, tape: Tape, masker: Masker, spec: MaskSpec, *, covered: bool, http10: bool
-    ) -> None:
+    def __init__(self, writer: Writer, tape: Tape, mask: FieldMask, *, covered: bool, http10: bool) -> None:
         self._writer = writer
         self._tape = tape
-        self._masker = masker
-        self._spec = spec
+        self._mask = mask
+        self._masker = mask.masker
         self._covered = covered
         self._http10 = http10
         self._head: AnswerHead | None = None
@@ -64,7 +63,7 @@ class Reply:
         self._head = head
         counts: dict[str, int] = {}
         try:
-            self._fields = mask_fields(self._masker, self._spec.headers, head.fields, self._tape.key, counts)
+            self._fields = self._mask.mask(tuple(head.fields), self._tape.key, counts)
             if counts:
                 self._tape.count(counts)
             if head.bodiless or not self._masker.active:
@@ -189,7 +188,7 @@ class Reply:
             raise _unmaskable(error) from None
         fields: Fields = self._fields
         if masked.data is body and head.integrity:
-            fields += mask_fields(self._masker, self._spec.headers, head.integrity, self._tape.key, {})
+            fields += self._mask.mask(tuple(head.integrity), self._tape.key, {})
         if masked.counts:
             self._tape.count(masked.counts)
         framing = b"content-length: %d\r\n" % len(masked.data)

@@ -6,9 +6,9 @@ the answer and always with known values and the detectors of credentials. What c
 
 from collections.abc import Callable, Mapping, Sequence
 
-from penstock._core.answer import Fields, mask_fields
+from penstock._core.field_mask import FieldMask, Fields
 from penstock._core.interfaces import Recorder
-from penstock._core.mask import BodyMask, Masker, Unmaskable
+from penstock._core.mask import BodyMask, Unmaskable
 from penstock._core.verdict import Frame, FrameKind
 
 __all__ = ["Tape", "Track"]
@@ -22,9 +22,9 @@ _MORE = {FrameKind.REQUEST: FrameKind.REQUEST_BODY, FrameKind.RESPONSE: FrameKin
 
 
 class Tape:
-    """Makes the frames of one exchange. masker: of the recorded copy; named: headers it masks whole; key: of tokens."""
+    """Makes the frames of one exchange. mask: of the recorded copy; key: of its tokens."""
 
-    __slots__ = ("_call_id", "_named", "_now_ms", "_recorder", "_session", "_upstream", "counts", "key", "masker")
+    __slots__ = ("_call_id", "_now_ms", "_recorder", "_session", "_upstream", "counts", "key", "mask")
 
     def __init__(
         self,
@@ -33,16 +33,14 @@ class Tape:
         call_id: str,
         upstream: str,
         session: str,
-        masker: Masker,
-        named: frozenset[str],
+        mask: FieldMask,
         key: bytes,
     ) -> None:
         self._recorder = recorder
         self._now_ms = now_ms
         self._call_id = call_id
         self._upstream = upstream
-        self._named = named
-        self.masker = masker
+        self.mask = mask
         self.key = key
         self.counts: dict[str, int] = {}
         self._session = self.text(session) if session else ""
@@ -53,7 +51,7 @@ class Tape:
         """Begins a message, which is masked here. kind: REQUEST or RESPONSE. start: request or status line."""
         together = (("", start.encode("utf-8", "replace")), *fields)  # one scan for both
         try:
-            (_, line), *shown = mask_fields(self.masker, self._named, together, self.key, self.counts)
+            (_, line), *shown = self.mask.mask(together, self.key, self.counts)
         except Unmaskable:
             line, shown = b"", [(name, b"") for name, _ in fields]
             self.count({UNMASKABLE: 1})
@@ -75,7 +73,7 @@ class Tape:
     def text(self, text: str) -> str:
         """Returns one line of text, masked; "" if that cannot be done."""
         try:
-            masked = self.masker.text(text.encode("utf-8", "replace"), key=self.key, place="text")
+            masked = self.mask.masker.text(text.encode("utf-8", "replace"), key=self.key, place="text")
         except Unmaskable:
             return ""
         return masked.data.decode("utf-8", "replace")
@@ -124,7 +122,7 @@ class Track:
         """Records the whole body at once, and ends the message."""
         if self._content is not None and body:
             try:
-                masked = self._tape.masker.whole(*self._content, body, key=self._tape.key)
+                masked = self._tape.mask.masker.whole(*self._content, body, key=self._tape.key)
             except Unmaskable:
                 self._leave_out()
                 body = b""
@@ -141,7 +139,7 @@ class Track:
         if self._content is not None:
             try:
                 if self._stream is None:
-                    self._stream = self._tape.masker.body(*self._content, key=self._tape.key)
+                    self._stream = self._tape.mask.masker.body(*self._content, key=self._tape.key)
                 data = self._stream.feed(data)
             except Unmaskable:
                 self._leave_out()

@@ -40,9 +40,9 @@ class MaskSpec:
     headers: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see Verdict
 class Ask:
-    """Holds one question. call_id: 32 hexadecimal digits, unique for ever. token: the agent's own."""
+    """Holds one question, to be read only. call_id: 32 hexadecimal digits, unique for ever. token: the agent's own."""
 
     call_id: str
     token: str = field(repr=False)

@@ -31,7 +31,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._in_head = self._informational = self._until_end = False
+        self._answer_headers: list[tuple[bytes, bytes]] = []
+        self._in_head = self._informational = False
         self._ended = self._keep = self._released = self._feeding = False
 
     # asyncio.Protocol
@@ -83,7 +84,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport = None
         if taker is None or self._ended:
             return
-        if self._until_end and exc is None:
+        if exc is None and self._ends_with_connection():
             self._ended = True
             taker.answer_end()
         else:
@@ -98,7 +99,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers = []
         self._head_bytes = 0
         self._in_head = True
-        self._informational = self._until_end = False
+        self._informational = False
         self._ended = self._keep = self._released = False
 
     @property
@@ -134,6 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep = False
         if self._transport is not None:
             self._transport.abort()
+
+    def _ends_with_connection(self) -> bool:
+        """Tells whether only the end of the connection ends the answer under way."""
+        return not self._in_head and not any(name.lower() in _LENGTH_NAMES for name, _ in self._answer_headers)
 
     def _give_back(self) -> None:
         self._released = False
@@ -173,7 +178,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._in_head = False
         self._keep = parser.should_keep_alive()
-        self._until_end = not any(name.lower() in _LENGTH_NAMES for name, _ in headers)
+        self._answer_headers = headers
         if len(headers) > self._pool.limits.max_headers:
             self._break()
             return
