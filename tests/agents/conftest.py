@@ -22,9 +22,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Governed]:
 
 @pytest.fixture
 def governed(running: Governed, quiet: None) -> Governed:
-    """Gives a test the running processes, with empty logs and a model that says hello."""
+    """Gives a test the running processes, with empty logs, and a model that says hello at once."""
     running.begin()
     running.api.model = lambda _: [say("hello")]
+    running.api.pace = lambda _: None
     return running
 
 

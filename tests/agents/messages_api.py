@@ -8,10 +8,13 @@ from typing import Any
 
 from agents.messages import Block, Refused, check, events, message, sign
 
-__all__ = ["MODELS", "MessagesApi", "Model"]
+__all__ = ["MODELS", "MessagesApi", "Model", "Pace"]
 
 Model = Callable[[dict[str, Any]], list[Block]]
 """Answers a request's parsed body with content blocks, as a language model would."""
+
+Pace = Callable[[bytes], None]
+"""Is called before each event of a stream is sent: may wait, or raise ConnectionError to hang up in its place."""
 
 MODELS = ("claude-sonnet-5", "claude-opus-5")
 """Names that GET /v1/models lists; every other name is answered as well."""
@@ -25,6 +28,7 @@ class MessagesApi:
     def __init__(self, key: str, model: Model) -> None:
         self.key = key
         self.model = model
+        self.pace: Pace = lambda _: None
         self.requests: list[bytes] = []
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.api = self
@@ -114,6 +118,7 @@ class _Connection(socketserver.StreamRequestHandler):
             return
         self.wfile.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
         for piece in pieces:
+            self.server.api.pace(piece)
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 

@@ -1,6 +1,7 @@
 """The anthropic Python SDK through the shim; it holds a Penstock token as its API key and is otherwise as installed."""
 
 import asyncio
+import threading
 from typing import Any
 
 import anthropic
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.agents
 
 BOTH_WAYS = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 PRICE = {"name": "price", "description": "Returns a price", "input_schema": {"type": "object"}}
-ASK = {"role": "user", "content": "what does tea cost?"}
+ASK: anthropic.types.MessageParam = {"role": "user", "content": "what does tea cost?"}
+PATIENCE_S = 20
+"""How long the upstream waits for a client that has not read yet, seconds."""
 
 
 @pytest.fixture
@@ -75,6 +78,25 @@ def test_events_arrive_in_order(governed: Governed, client: anthropic.Anthropic)
     changes = [kind for kind in kinds if kind.startswith("content_block_") and kind != "content_block_delta"]
     assert changes == ["content_block_start", "content_block_stop"] * 2
     assert kinds.index("content_block_delta") > kinds.index("content_block_start")
+
+
+def test_text_arrives_while_the_answer_is_still_written(governed: Governed, client: anthropic.Anthropic) -> None:
+    """The shim does not wait for the end of a stream: the upstream ends it only after the client has read the text."""
+    read, waited = threading.Event(), []
+
+    def pace(event: bytes) -> None:
+        if b"message_stop" in event:
+            waited.append(read.wait(PATIENCE_S))
+
+    governed.api.pace = pace
+    governed.api.model = lambda _: [say("tea costs 4 EUR")]
+    text = ""
+    with client.messages.stream(model=MODEL, max_tokens=500, messages=[ASK]) as stream:
+        for piece in stream.text_stream:
+            text += piece
+            if text == "tea costs 4 EUR":
+                read.set()
+    assert waited == [True] and text == "tea costs 4 EUR"
 
 
 @BOTH_WAYS

@@ -84,6 +84,25 @@ async def test_secrets_in_text_are_masked(governed: Governed, tmp_path: Path) ->
     assert governed.key not in text and LEAKED_KEY not in text
 
 
+async def test_a_turn_that_breaks_inside_a_tool_call_runs_no_tool(governed: Governed, tmp_path: Path) -> None:
+    """The agent sees that the answer broke, asks again, and runs the tool of the whole answer alone."""
+    governed.api.model = Shopkeeper("a pot of green tea")
+    broke: list[bytes] = []
+
+    def pace(event: bytes) -> None:
+        if b"input_json_delta" in event and not broke:
+            broke.append(event)
+            raise ConnectionResetError
+
+    governed.api.pace = pace
+    seen = await _run(governed, tmp_path)
+    assert len(broke) == 1 and not seen.failed
+    assert seen.called == [{"item": "a pot of green tea"}]
+    assert len(governed.client.requests) == 3
+    governed.assert_only_the_shim_held_the_key()
+    assert [decision["effect"] for decision in governed.decisions()] == ["allow"] * 3
+
+
 async def test_a_denied_request_ends_the_turn_and_shows_the_reason(governed: Governed, tmp_path: Path) -> None:
     """One request, no retry, no tool call; the user reads rule and reason."""
     governed.api.model = Shopkeeper()

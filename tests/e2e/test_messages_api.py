@@ -84,6 +84,20 @@ def test_it_streams_in_small_pieces(api: MessagesApi) -> None:
         assert json.loads(joined) == json.loads(whole) if kind == "partial_json" else joined == whole
 
 
+def test_its_streams_can_break(api: MessagesApi) -> None:
+    """A pace that raises ConnectionError hangs up before that event, without an end of the body."""
+
+    def pace(event: bytes) -> None:
+        if b"content_block_stop" in event:
+            raise ConnectionResetError
+
+    api.pace = pace
+    with pytest.raises(http.client.IncompleteRead) as raised:
+        _ask(api, body=_turns(TURN, stream=True))
+    assert _events(raised.value.partial)[-1]["type"] == "content_block_delta"
+    assert _ask(api, body=_turns(TURN))[0] == 200
+
+
 def test_it_takes_back_only_what_it_signed(api: MessagesApi) -> None:
     """Thinking may come back in a later turn exactly as it went out."""
     for thinking, status in (("a tool will know", 200), ("a tool  will know", 400)):
