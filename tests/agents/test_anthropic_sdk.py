@@ -1,10 +1,12 @@
 """The anthropic Python SDK through the shim; it holds a Penstock token as its API key and is otherwise as installed."""
 
 import asyncio
+import re
 import threading
 from typing import Any
 
 import anthropic
+import httpx2
 import pytest
 
 from agents.governed import CAREFUL, FORBIDDEN, MODEL, REASON, RULE, Governed
@@ -120,6 +122,19 @@ def test_a_secret_in_a_tool_call_is_masked(governed: Governed, client: anthropic
     assert (block.id, block.name, block.input["item"]) == (call["id"], "price", "tea")
     assert governed.key not in block.input["note"] and EMAIL not in block.input["note"]
     assert block.input["note"].startswith("key «anthropic-key:")
+
+
+@BOTH_WAYS
+def test_a_key_in_signed_thinking_breaks_the_answer(
+    governed: Governed, client: anthropic.Anthropic, streamed: bool
+) -> None:
+    """Signed text cannot be masked, so the answer fails before the key is out, and is not asked for again."""
+    governed.api.model = lambda _: [think(f"they call with {governed.key} here"), say("hello")]
+    with pytest.raises((anthropic.InternalServerError, httpx2.RemoteProtocolError)):
+        _ask(client, streamed)
+    thought = b"".join(re.findall(rb'"thinking":"([^"]*)"', governed.client.answered))
+    assert b"they call with ".startswith(thought)
+    assert len(governed.client.requests) == 1
 
 
 @BOTH_WAYS
