@@ -5,7 +5,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from penstock_server.domain.errors import Code, PenstockError
+from penstock_server.domain.errors import Code, FieldProblem, PenstockError
 
 __all__ = ["DOMAIN", "INTERNAL_TEXT", "status_of"]
 
@@ -14,6 +14,12 @@ DOMAIN = "penstock"
 
 INTERNAL_TEXT = "the policy service failed; its own log says why"
 """What a caller is told of an error that nobody foresaw: never the error's own text."""
+
+MAX_MESSAGE_BYTES = 1000
+"""Longest message on the wire, bytes; it travels twice, as a trailer and within the details."""
+
+MAX_PROBLEMS_BYTES = 3500
+"""Longest list of problems, bytes: gRPC's clients refuse trailers over 8 KiB, and base64 adds a third."""
 
 _STATUS = {
     Code.INVALID: code_pb2.INVALID_ARGUMENT,
@@ -34,11 +40,7 @@ def status_of(error: Exception) -> grpc.Status:
         return rpc_status.to_status(status_pb2.Status(code=code_pb2.INTERNAL, message=INTERNAL_TEXT))
     details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.problems:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=problem.where, description=problem.what)
-            for problem in error.problems
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=violations))
+        details.append(_bad_request(error.problems))
     if error.retry_after_ms is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(error.retry_after_ms)
@@ -48,4 +50,30 @@ def status_of(error: Exception) -> grpc.Status:
         box = any_pb2.Any()
         box.Pack(detail)
         packed.append(box)
-    return rpc_status.to_status(status_pb2.Status(code=_STATUS[error.code], message=error.message, details=packed))
+    message = _cut(error.message, MAX_MESSAGE_BYTES)
+    return rpc_status.to_status(status_pb2.Status(code=_STATUS[error.code], message=message, details=packed))
+
+
+def _bad_request(problems: tuple[FieldProblem, ...]) -> error_details_pb2.BadRequest:
+    """Returns the problems, as many as fit, and how many more there are."""
+    bad = error_details_pb2.BadRequest()
+    for number, problem in enumerate(problems):
+        where, what = _cut(problem.where, MAX_MESSAGE_BYTES), _cut(problem.what, MAX_MESSAGE_BYTES)
+        bad.field_violations.add(field=where, description=what)
+        if bad.ByteSize() > MAX_PROBLEMS_BYTES:
+            del bad.field_violations[-1]
+            left = len(problems) - number
+            bad.field_violations.add(field="", description=f"and {left} more: mend these first")
+            break
+    return bad
+
+
+def _cut(text: str, limit: int) -> str:
+    """Returns the text, cut where its percent-encoded form, which is how a trailer carries it, exceeds the limit."""
+    size = 0
+    for at, character in enumerate(text):
+        plain = character.isascii() and character.isprintable() and character != "%"
+        size += 1 if plain else 3 * len(character.encode())
+        if size > limit:
+            return text[:at] + "…"
+    return text
