@@ -85,6 +85,6 @@ def _cursor(token: str) -> tuple[int, str] | None:
     if not token:
         return None
     at, _, name = token.partition(":")
-    if not at.isdecimal() or len(at) > 18 or not name:
+    if not (at.isascii() and at.isdecimal()) or len(at) > 18 or not name:
         raise PenstockError(Code.INVALID, "PAGE_TOKEN", "page_token is not one that this service gave: leave it out")
     return int(at), name
