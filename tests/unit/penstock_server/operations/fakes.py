@@ -324,7 +324,9 @@ class MemoryApprovals:
     def _pending(self, request_id: str) -> ApprovalRequest:
         row = self._found(request_id)
         if row.state is not State.PENDING:
-            raise PenstockError(Code.WRONG_STATE, "APPROVAL_NOT_PENDING", f"is {row.state.value} already")
+            state = row.state.value
+            why = f"is {state} already"
+            raise PenstockError(Code.WRONG_STATE, "APPROVAL_NOT_PENDING", why, metadata={"state": state})
         return row
 
 
