@@ -3,6 +3,8 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from penstock_server.domain.principal import Principal
@@ -66,49 +68,48 @@ class AuditEntry:
     chain_hash: bytes
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """Returns RFC 8785-like text: sorted keys, no white space; only str, int, bool, None, list, dict may occur."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def header_json(log: str, seq: int, event: AuditEvent) -> str:
-    """Returns the canonical header of an entry: the part that is never erased."""
-    return canonical_json(
-        {
-            "v": 1,
-            "log": log,
-            "seq": seq,
-            "id": event.id,
-            "kind": event.kind,
-            "at_ms": event.at_ms,
-            "effect": event.effect,
-            "decision": event.decision_id,
-            "call": event.call_id,
-            "upstream": event.upstream,
-            "rules": list(event.rules),
-            "approval": event.approval,
-            "grant": event.grant,
-            "revision": event.policy_revision,
-        }
+    """Returns the canonical header of an entry: the part that is never erased.
+
+    Written out because every decision waits for it: canonical_json of the same members takes three times as long.
+    """
+    text = encode_basestring
+    rules = ",".join([text(rule) for rule in event.rules])
+    return (
+        f'{{"approval":{text(event.approval)},"at_ms":{event.at_ms:d},"call":{text(event.call_id)}'
+        f',"decision":{text(event.decision_id)},"effect":{text(event.effect)},"grant":{text(event.grant)}'
+        f',"id":{text(event.id)},"kind":{text(event.kind)},"log":{text(log)},"revision":{event.policy_revision:d}'
+        f',"rules":[{rules}],"seq":{seq:d},"upstream":{text(event.upstream)},"v":1}}'
     )
 
 
 def body_json(event: AuditEvent) -> str:
     """Returns the canonical body of an entry: who, what and why; erasable, committed to by a salted hash."""
-    actor = event.actor
+    text = encode_basestring
+    return (
+        f'{{"actor":{_actor_json(event.actor)},"details":{canonical_json(event.details)},"method":{text(event.method)}'
+        f',"reason":{text(event.reason)},"resource":{text(event.resource)}}}'
+    )
+
+
+@lru_cache(1024)
+def _actor_json(actor: Principal) -> str:
+    """Returns who acted, as canonical JSON; the same few act again and again."""
     return canonical_json(
         {
-            "actor": {
-                "issuer": actor.issuer,
-                "subject": actor.subject,
-                "groups": sorted(actor.groups),
-                "owner": actor.owner,
-                "delegator": actor.delegator,
-            },
-            "method": event.method,
-            "resource": event.resource,
-            "reason": event.reason,
-            "details": event.details,
+            "issuer": actor.issuer,
+            "subject": actor.subject,
+            "groups": sorted(actor.groups),
+            "owner": actor.owner,
+            "delegator": actor.delegator,
         }
     )
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock_server.domain.policy import Policy
 from penstock_server.domain.snapshot import Snapshot
+from penstock_server.operations.answers import CredentialGiven
 from penstock_server.operations.environment import PolicyCompiler, Secret, Vault
 from penstock_server.operations.interfaces import PolicyStore, SecretStore, ShimStore
 from penstock_server.operations.redaction import Redactor
@@ -15,12 +16,16 @@ __all__ = ["Active", "ActiveState"]
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """Holds all that decisions are made from, as of one epoch. revoked: names of shims that may not ask any more."""
+    """Holds all that decisions are made from, as of one epoch. revoked: names of shims that may not ask any more.
+
+    given: credentials by upstream, formatted when they are first needed.
+    """
 
     snapshot: Snapshot
     secrets: dict[str, Secret]
     redactor: Redactor
     revoked: frozenset[str] = frozenset()
+    given: dict[str, CredentialGiven] = field(default_factory=dict, repr=False)
 
 
 class ActiveState:

@@ -222,7 +222,7 @@ class ShimStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """Holds one masked frame. headers_json: [[name, value], ...]; masked_json: {kind: count}."""
+    """Holds one masked frame. headers: (name, value) pairs; masked: spans by kind."""
 
     seq: int
     call_id: str
@@ -231,10 +231,10 @@ class FrameRow:
     upstream: str
     session: str
     start: str
-    headers_json: str
+    headers: tuple[tuple[str, str], ...]
     body: bytes
     outcome: str
-    masked_json: str
+    masked: dict[str, int]
 
 
 class FrameStore(Protocol):

@@ -3,7 +3,8 @@
 Pure of I/O: what comes out is an answer and the audit event that must be on disk before the answer leaves.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,19 +96,15 @@ class Judge:
         evaluation: Evaluation | None = None,
     ) -> Judgement:
         """Returns a denial with that code and one line for people."""
-        event = self._event(active, shim, question, principal, evaluation, code=code)
-        path = question.action.http.path
-        if event.resource != path:  # a secret was found in it, and the reason may tell the path
-            reason = reason.replace(path, event.resource)
         rules = evaluation.rules if evaluation else ()
-        event = replace(event, effect="deny", reason=reason, rules=rules)
+        event = self._event(active, shim, question, principal, evaluation, "deny", rules, reason, code)
         answer = Answer(
             question.call_id,
             Outcome.DENY,
             decision_id=event.decision_id,
             code=code,
             rule=rule,
-            reason=reason,
+            reason=event.reason,
             policy_revision=active.snapshot.revision,
             epoch=active.snapshot.epoch,
         )
@@ -123,7 +120,7 @@ class Judge:
         evaluation: Evaluation,
     ) -> Judgement:
         """Returns an allow with its obligations, or a draft of one where a human must agree first."""
-        credential = None
+        credential: CredentialGiven | None = None
         if upstream.credential is not None:
             use = upstream.credential
             secret = active.secrets.get(use.secret)
@@ -136,11 +133,12 @@ class Judge:
                 host = question.action.http.authority
                 why = f"secret {use.secret} may not be sent to {host}: ask who keeps the secrets"
                 return self.refuse(active, shim, question, principal, "secret_host_refused", why, "", evaluation)
-            value = use.format.replace("{}", secret.value.decode("latin-1")).encode("latin-1")
-            credential = CredentialGiven(use.header, value, secret.hosts)
+            credential = active.given.get(upstream.name)
+            if credential is None:
+                value = use.format.replace("{}", secret.value.decode("latin-1")).encode("latin-1")
+                credential = active.given[upstream.name] = CredentialGiven(use.header, value, secret.hosts)
         mask_key = self.mask_key(upstream.name, principal)
-        event = self._event(active, shim, question, principal, evaluation)
-        event = replace(event, effect="allow", rules=evaluation.rules, reason=evaluation.reason)
+        event = self._event(active, shim, question, principal, evaluation, "allow", evaluation.rules, evaluation.reason)
         answer = Answer(
             question.call_id,
             Outcome.ALLOW,
@@ -172,6 +170,9 @@ class Judge:
         question: Question,
         principal: Principal,
         evaluation: Evaluation | None = None,
+        effect: str = "",
+        rules: tuple[str, ...] = (),
+        reason: str = "",
         code: str = "",
     ) -> AuditEvent:
         """Returns the audit event of one decision, its texts masked with every stored secret."""
@@ -192,6 +193,9 @@ class Judge:
                 details["shadow"] = [str(rule) for rule in evaluation.shadow]
             if evaluation.masks:
                 details["masks"] = len(evaluation.masks)
+        resource = redact(http.path, key)
+        if reason and resource != http.path:  # a secret was found in it, and the reason may tell the path
+            reason = reason.replace(http.path, resource)
         return AuditEvent(
             id=self._new_id("evt"),
             kind="decision",
@@ -199,7 +203,10 @@ class Judge:
             actor=principal,
             upstream=question.action.upstream,
             method=http.method,
-            resource=redact(http.path, key),
+            resource=resource,
+            effect=effect,
+            rules=rules,
+            reason=reason,
             decision_id=self._new_id("dec"),
             call_id=question.call_id,
             policy_revision=active.snapshot.revision,
@@ -215,6 +222,7 @@ def shim_serves(shim: ShimRow, upstream: str, groups: frozenset[str]) -> bool:
     return serves and (ANY in shim.groups or not groups.isdisjoint(shim.groups))
 
 
+@lru_cache(1024)
 def authority_of(url: str) -> str:
     """Returns host[:port] of an upstream's URL, without the scheme's default port, in lower case."""
     parts = urlsplit(url)

@@ -1,5 +1,7 @@
 """Masks once more, with every stored secret, whatever the service stores or shows."""
 
+from collections.abc import Iterable
+
 from penstock._core.mask import Masker, Unmaskable
 from penstock._core.verdict import KnownValue, MaskSpec
 
@@ -7,6 +9,11 @@ __all__ = ["Redactor"]
 
 SHOWN_BODY_BYTES = 65536
 """How much of a body reviewers and auditors are shown, bytes; the digest covers all of it."""
+
+CLEAN_TEXTS = 4096
+"""Texts in which nothing was found and that are remembered: paths repeat."""
+CLEAN_CHARACTERS = 256
+"""Longest of them, characters."""
 
 UNREADABLE = "[not shown: binary]"
 """What stands for content that no masker can read."""
@@ -17,13 +24,31 @@ class Redactor:
 
     def __init__(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
         self._masker = Masker([KnownValue(name, value) for name, value in secrets], MaskSpec(frozenset({"secrets"})))
+        self._clean: set[str] = set()
 
     def text(self, value: str, key: bytes) -> str:
         """Returns the text with secrets replaced by their tokens; what cannot be masked is not shown at all."""
+        if value in self._clean:
+            return value
         try:
-            return self._masker.text(value.encode(), key=key, place="text").data.decode()
-        except (Unmaskable, UnicodeDecodeError):
+            masked = self._masker.text(value.encode(), key=key, place="text")
+            if masked.counts:
+                return masked.data.decode()
+        except (Unmaskable, UnicodeError):
             return UNREADABLE
+        if len(value) <= CLEAN_CHARACTERS:
+            if len(self._clean) >= CLEAN_TEXTS:
+                self._clean.clear()
+            self._clean.add(value)
+        return value
+
+    def finds_nothing(self, texts: Iterable[str], bodies: Iterable[bytes]) -> bool:
+        """Returns whether one scan over all of them, parted by line ends, finds nothing to mask in any."""
+        try:
+            joined = b"\n".join(("\n".join(texts).encode(), *bodies))
+            return not self._masker.text(joined, key=b"", place="frames").counts
+        except (Unmaskable, UnicodeError):
+            return False
 
     def headers(self, headers: tuple[tuple[str, bytes], ...], key: bytes) -> tuple[tuple[str, bytes], ...]:
         """Returns the headers with secrets replaced; a value that cannot be masked is not shown."""

@@ -244,7 +244,7 @@ def frame_from_pb(frame: recording_pb2.Frame) -> FrameRow:
     kind = _FRAME_KIND.get(frame.kind)
     if kind is None:
         raise _invalid("frame.kind is unknown")
-    headers = [[header.name, header.value.decode("utf-8", "replace")] for header in frame.headers]
+    headers = tuple([(header.name, header.value.decode("utf-8", "replace")) for header in frame.headers])
     return FrameRow(
         seq=frame.seq,
         call_id=frame.call_id,
@@ -253,10 +253,10 @@ def frame_from_pb(frame: recording_pb2.Frame) -> FrameRow:
         upstream=frame.upstream,
         session=frame.session,
         start=frame.start,
-        headers_json=canonical_json(headers),
+        headers=headers,
         body=frame.body,
         outcome=frame.outcome,
-        masked_json=canonical_json(dict(frame.masked)),
+        masked=dict(frame.masked),
     )
 
 

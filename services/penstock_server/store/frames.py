@@ -1,9 +1,11 @@
 """Recorded frames over SQL: idempotent by (shim, run, number), written with the audit log's group commit."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sqlalchemy import func, select
 
+from penstock_server.domain.audit import canonical_json
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.operations.interfaces import FrameRow
 from penstock_server.store.engine import Database
@@ -52,21 +54,31 @@ class SqlFrameStore:
             return int((await connection.execute(query)).scalar_one() or 0)
 
 
-def _row(shim: str, run_id: str, frame: FrameRow) -> dict[str, object]:
-    """Returns the row; a NUL, which PostgreSQL refuses in text, is replaced, or it would fail the whole commit."""
-    row: dict[str, object] = {
-        "shim": shim,
-        "run_id": run_id,
-        "seq": frame.seq,
-        "call_id": frame.call_id,
-        "kind": frame.kind,
-        "at_ms": frame.at_ms,
-        "upstream": frame.upstream,
-        "session": frame.session,
-        "start": frame.start,
-        "headers": frame.headers_json,
-        "body": frame.body,
-        "outcome": frame.outcome,
-        "masked": frame.masked_json,
-    }
-    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in row.items()}
+def _row(shim: str, run_id: str, frame: FrameRow) -> tuple[object, ...]:
+    """Returns the row, in the order of FRAME_COLUMNS."""
+    return (
+        shim,
+        run_id,
+        frame.seq,
+        _text(frame.call_id),
+        frame.kind,
+        frame.at_ms,
+        _text(frame.upstream),
+        _text(frame.session),
+        _text(frame.start),
+        _headers_json(frame.headers) if frame.headers else "[]",
+        frame.body,
+        _text(frame.outcome),
+        _text(canonical_json(frame.masked)) if frame.masked else "{}",
+    )
+
+
+def _text(text: str) -> str:
+    """Returns the text without NUL, which PostgreSQL refuses: one would fail the whole commit."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
+@lru_cache(1024)
+def _headers_json(headers: tuple[tuple[str, str], ...]) -> str:
+    """Returns [[name, value], ...] as canonical JSON; the heads of one agent are alike."""
+    return canonical_json([[name, _text(value)] for name, value in headers])

@@ -8,9 +8,10 @@ to be on disk: it is then a proper link of the chain, and only its waiters did n
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 from penstock_server.domain.audit import (
     CHAIN_START,
@@ -29,8 +30,19 @@ __all__ = ["Batch", "GroupCommit", "LogEnd", "Writer"]
 MAX_BATCH = 256
 """Most audit entries in one transaction: with more, the first waits longer than the disk saves."""
 
-MAX_BATCH_FRAMES = 1024
-"""Most frames in one transaction."""
+FRAMES_BESIDE = 128
+"""Frames in a transaction that agents wait for: half a millisecond of inserts."""
+FRAMES_ALONE = 512
+"""Frames in a transaction that nobody but recorders waits for."""
+
+Row: TypeAlias = tuple[object, ...]
+ENTRY_COLUMNS = ("log", "seq", "kind", "call_id", "header", "body", "salt", "commitment", "leaf_hash", "chain_hash")
+"""Columns of audit_entry, as rows give them."""
+FRAME_COLUMNS = (
+    *("shim", "run_id", "seq", "call_id", "kind", "at_ms", "upstream", "session", "start"),
+    *("headers", "body", "outcome", "masked"),
+)
+"""Columns of frame, as rows give them."""
 
 SALT_BYTES = 32
 """Length of the salt of a body's commitment, bytes."""
@@ -46,10 +58,10 @@ class LogEnd:
 
 @dataclass(slots=True)
 class Batch:
-    """Holds the rows of one transaction: audit_entry in the order of its columns, and frame likewise."""
+    """Holds the rows of one transaction, values in the order of ENTRY_COLUMNS and FRAME_COLUMNS."""
 
-    entries: list[dict[str, Any]]
-    frames: list[dict[str, Any]]
+    entries: list[Row]
+    frames: list[Row]
 
 
 class Writer(Protocol):
@@ -73,7 +85,7 @@ class _Job:
     """Holds what one caller wants written, and whom to tell."""
 
     events: Sequence[AuditEvent]
-    frames: list[dict[str, Any]]
+    frames: list[Row]
     done: "asyncio.Future[list[AuditPosition]]"
 
 
@@ -83,21 +95,20 @@ class GroupCommit:
     def __init__(self, writer: Writer, log: str) -> None:
         self.log = log
         self._writer = writer
-        self._queue: list[_Job] = []
+        self._events: deque[_Job] = deque()
+        self._frames: deque[_Job] = deque()
         self._task: asyncio.Task[None] | None = None
         self._end: LogEnd | None = None
         self._closed = False
         self.committed = asyncio.Event()
         """Set at each commit of entries; whoever waits replaces nothing, it clears after waking."""
 
-    async def append(
-        self, events: Sequence[AuditEvent], frames: list[dict[str, Any]] | None = None
-    ) -> list[AuditPosition]:
+    async def append(self, events: Sequence[AuditEvent], frames: list[Row] | None = None) -> list[AuditPosition]:
         """Returns once all is on disk. Raises UNAVAILABLE if that is not certain."""
         if self._closed:
             raise _unavailable("shutting down")
         done: asyncio.Future[list[AuditPosition]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Job(events, frames or [], done))
+        (self._events if events else self._frames).append(_Job(events, frames or [], done))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return await done
@@ -111,22 +122,15 @@ class GroupCommit:
 
     async def _run(self) -> None:
         try:
-            while self._queue:
+            while self._events or self._frames:
                 await self._commit(self._take())
         finally:
             self._task = None
 
     def _take(self) -> list[_Job]:
-        """Removes the next batch from the queue: at least one job, then as many as fit."""
-        events = frames = count = 0
-        for job in self._queue:
-            events += len(job.events)
-            frames += len(job.frames)
-            if count and (events > MAX_BATCH or frames > MAX_BATCH_FRAMES):
-                break
-            count += 1
-        jobs, self._queue = self._queue[:count], self._queue[count:]
-        return jobs
+        """Removes the next batch: entries first, for agents wait for them; frames ride along, fewer beside entries."""
+        jobs = _first(self._events, MAX_BATCH, lambda job: len(job.events))
+        return jobs + _first(self._frames, FRAMES_BESIDE if jobs else FRAMES_ALONE, lambda job: len(job.frames))
 
     async def _commit(self, jobs: list[_Job]) -> None:
         """Writes one batch and tells its waiters; never raises."""
@@ -155,18 +159,29 @@ class GroupCommit:
         """Returns the rows of the jobs, numbered and chained from that end, and the new end."""
         seq, chain = end.seq, end.chain
         batch = Batch([], [])
+        salts = os.urandom(SALT_BYTES * sum(len(job.events) for job in jobs))
         for job in jobs:
             for event in job.events:
-                seq += 1
-                header, body, salt = header_json(self.log, seq, event), body_json(event), os.urandom(SALT_BYTES)
+                at = (seq - end.seq) * SALT_BYTES
+                seq, salt = seq + 1, salts[at : at + SALT_BYTES]
+                header, body = header_json(self.log, seq, event), body_json(event)
                 commitment = body_commitment(salt, body)
                 leaf = leaf_hash(header, commitment)
                 chain = chain_hash(chain, leaf)
-                row = {"log": self.log, "seq": seq, "kind": event.kind, "call_id": event.call_id, "header": header}
-                row.update(body=body, salt=salt, commitment=commitment, leaf_hash=leaf, chain_hash=chain)
+                row = (self.log, seq, event.kind, event.call_id, header, body, salt, commitment, leaf, chain)
                 batch.entries.append(row)
             batch.frames.extend(job.frames)
         return batch, LogEnd(seq, chain)
+
+
+def _first(queue: "deque[_Job]", most: int, size: Callable[[_Job], int]) -> list[_Job]:
+    """Removes and returns the first jobs of a queue: one at least, then as many as fit."""
+    jobs: list[_Job] = []
+    total = 0
+    while queue and (not jobs or total + size(queue[0]) <= most):
+        total += size(queue[0])
+        jobs.append(queue.popleft())
+    return jobs
 
 
 EMPTY_LOG = LogEnd(0, CHAIN_START)

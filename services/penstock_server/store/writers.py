@@ -1,9 +1,8 @@
 """The two ways to write a batch: SQLite in one hop to a thread of its own, PostgreSQL over the engine."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import insert, select
@@ -12,24 +11,24 @@ from sqlalchemy.engine import make_url
 
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.store.engine import BUSY_MS, Database
-from penstock_server.store.group_commit import EMPTY_LOG, Batch, LogEnd
+from penstock_server.store.group_commit import EMPTY_LOG, ENTRY_COLUMNS, FRAME_COLUMNS, Batch, LogEnd, Row
 from penstock_server.store.tables import AUDIT_ENTRY, EPOCH, FRAME
+from penstock_server.store.work_thread import WorkThread
 
 __all__ = ["PostgresWriter", "SqliteWriter"]
 
 _T = TypeVar("_T")
 
-_ENTRY_COLUMNS = ["log", "seq", "kind", "call_id", "header", "body", "salt", "commitment", "leaf_hash", "chain_hash"]
-_FRAME_COLUMNS = [column.name for column in FRAME.columns]
+
+_CHUNKS = (64, 16, 4, 1)
+"""Rows of one INSERT, tried from the largest: few different statements, so that SQLite keeps them all prepared."""
 
 
-def _insert(verb: str, table: str, columns: list[str]) -> str:
-    values = ", ".join(f":{column}" for column in columns)
-    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({values})"
-
-
-_INSERT_ENTRY = _insert("INSERT", "audit_entry", _ENTRY_COLUMNS)
-_INSERT_FRAME = _insert("INSERT OR IGNORE", "frame", _FRAME_COLUMNS)
+@lru_cache
+def _insert(verb: str, table: str, columns: tuple[str, ...], rows: int) -> str:
+    """Returns the statement that inserts that many rows."""
+    row = f"({', '.join('?' for _ in columns)})"
+    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 class SqliteWriter:
@@ -37,7 +36,7 @@ class SqliteWriter:
 
     def __init__(self, url: str) -> None:
         self._path = make_url(url).database or ""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="penstock-log")
+        self._thread = WorkThread("penstock-log")
         self._connection: sqlite3.Connection | None = None
 
     async def end(self, log: str) -> LogEnd:
@@ -55,11 +54,11 @@ class SqliteWriter:
             if self._connection is not None:
                 self._connection.close()
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, close)
-        self._thread.shutdown()
+        await self._thread.run(close)
+        self._thread.stop()
 
     async def _call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, work)
+        return await self._thread.run(lambda: self._in_thread(work))
 
     def _in_thread(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Runs the work; after an error the connection is made anew, so that nothing half done stays."""
@@ -100,12 +99,22 @@ def _end(connection: sqlite3.Connection, log: str) -> LogEnd:
 def _write(connection: sqlite3.Connection, batch: Batch) -> int:
     connection.execute("BEGIN IMMEDIATE")
     epoch: int = connection.execute("SELECT value FROM epoch WHERE id = 1").fetchone()[0]
-    if batch.entries:
-        connection.executemany(_INSERT_ENTRY, batch.entries)
-    if batch.frames:
-        connection.executemany(_INSERT_FRAME, batch.frames)
+    _insert_all(connection, "INSERT", "audit_entry", ENTRY_COLUMNS, batch.entries)
+    _insert_all(connection, "INSERT OR IGNORE", "frame", FRAME_COLUMNS, batch.frames)
     connection.execute("COMMIT")
     return epoch
+
+
+def _insert_all(
+    connection: sqlite3.Connection, verb: str, table: str, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    """Inserts rows, many in each statement: between two statements this thread waits for the interpreter's lock."""
+    at = 0
+    for size in _CHUNKS:
+        while len(rows) - at >= size:
+            values = [value for row in rows[at : at + size] for value in row]
+            connection.execute(_insert(verb, table, columns, size), values)
+            at += size
 
 
 class PostgresWriter:
@@ -131,10 +140,16 @@ class PostgresWriter:
         async with self._database.write() as connection:
             epoch: Any = (await connection.execute(select(EPOCH.c.value))).scalar_one()
             if batch.entries:
-                await connection.execute(insert(AUDIT_ENTRY), batch.entries)
+                await connection.execute(insert(AUDIT_ENTRY), _named(ENTRY_COLUMNS, batch.entries))
             if batch.frames:
-                await connection.execute(postgresql_insert(FRAME).on_conflict_do_nothing(), batch.frames)
+                await connection.execute(
+                    postgresql_insert(FRAME).on_conflict_do_nothing(), _named(FRAME_COLUMNS, batch.frames)
+                )
         return int(epoch)
 
     async def close(self) -> None:
         """Does nothing: the pool is the store's."""
+
+
+def _named(columns: Sequence[str], rows: Sequence[Row]) -> list[dict[str, object]]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]

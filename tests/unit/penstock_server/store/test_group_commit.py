@@ -1,7 +1,9 @@
 """Tests of group commit: gapless, chained, and honest when the disk is not."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -9,13 +11,23 @@ from penstock_server.domain.audit import (
     AuditEvent,
     body_commitment,
     body_json,
+    canonical_json,
     chain_hash,
     header_json,
     leaf_hash,
 )
 from penstock_server.domain.errors import PenstockError
 from penstock_server.domain.principal import Principal
-from penstock_server.store.group_commit import EMPTY_LOG, MAX_BATCH, Batch, GroupCommit, LogEnd
+from penstock_server.store.group_commit import (
+    EMPTY_LOG,
+    ENTRY_COLUMNS,
+    FRAMES_BESIDE,
+    MAX_BATCH,
+    Batch,
+    GroupCommit,
+    LogEnd,
+    Row,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +48,7 @@ class MemoryWriter:
 
     async def end(self, log: str) -> LogEnd:
         """Returns the end of what was kept."""
-        rows = [row for batch in self.batches for row in batch.entries]
+        rows = _rows(self)
         return LogEnd(rows[-1]["seq"], rows[-1]["chain_hash"]) if rows else EMPTY_LOG
 
     async def write(self, batch: Batch) -> int:
@@ -56,10 +68,15 @@ class MemoryWriter:
         self.closed = True
 
 
+def _rows(writer: MemoryWriter) -> list[dict[str, Any]]:
+    """Returns all entries with the names of their columns."""
+    return [dict(zip(ENTRY_COLUMNS, row, strict=True)) for batch in writer.batches for row in batch.entries]
+
+
 def check_chain(writer: MemoryWriter) -> int:
     """Recomputes every hash; returns the number of entries."""
     chain = bytes(32)
-    rows = [row for batch in writer.batches for row in batch.entries]
+    rows = _rows(writer)
     for number, row in enumerate(rows, 1):
         assert row["seq"] == number
         assert row["commitment"] == body_commitment(row["salt"], row["body"])
@@ -81,6 +98,20 @@ async def test_what_queues_during_a_commit_goes_into_the_next_one() -> None:
     assert max(len(batch.entries) for batch in writer.batches) <= MAX_BATCH
     await commit.close()
     assert writer.closed
+
+
+async def test_entries_go_first_and_frames_ride_along() -> None:
+    """Agents wait for entries: what queued later as an entry is committed before frames that do not fit beside it."""
+    writer = MemoryWriter()
+    commit = GroupCommit(writer, "main")
+    frames: list[Row] = [("frame",)] * FRAMES_BESIDE
+    recorded = [commit.append((), frames) for _ in range(3)]
+    await asyncio.gather(*recorded, commit.append([event(1)]))
+    assert [(len(batch.entries), len(batch.frames)) for batch in writer.batches] == [
+        (1, FRAMES_BESIDE),
+        (0, 2 * FRAMES_BESIDE),
+    ]
+    assert check_chain(writer) == 1
 
 
 async def test_events_of_one_call_stay_together() -> None:
@@ -132,6 +163,45 @@ async def test_nothing_is_taken_after_close() -> None:
     await commit.close()
     with pytest.raises(PenstockError):
         await commit.append([event(1)])
+
+
+def test_the_header_and_the_body_are_canonical() -> None:
+    """They are written by hand for speed, and equal to the canonical text of what they hold, awkward text included."""
+    awkward = 'a"\\\x01\u2028é«'
+    one = AuditEvent(
+        id=awkward,
+        kind="k",
+        at_ms=-1,
+        actor=Principal(awkward, "ann", frozenset({"b", "a"}), "own", "del"),
+        upstream=awkward,
+        method="GET",
+        resource=awkward,
+        effect="deny",
+        decision_id="d",
+        call_id="c",
+        rules=(awkward, "r"),
+        reason=awkward,
+        approval="apr",
+        grant="grt",
+        policy_revision=3,
+        details={"b": [1, None], "a": {"y": True, "x": awkward}},
+    )
+    for text in (header_json(awkward, 7, one), body_json(one)):
+        assert canonical_json(json.loads(text)) == text
+    header, body = json.loads(header_json("main", 7, one)), json.loads(body_json(one))
+    assert (header["v"], header["log"], header["seq"], header["at_ms"], header["revision"]) == (1, "main", 7, -1, 3)
+    assert (header["id"], header["kind"], header["effect"], header["decision"]) == (awkward, "k", "deny", "d")
+    assert (header["call"], header["upstream"], header["rules"]) == ("c", awkward, [awkward, "r"])
+    assert (header["approval"], header["grant"]) == ("apr", "grt")
+    assert body["actor"] == {
+        "issuer": awkward,
+        "subject": "ann",
+        "groups": ["a", "b"],
+        "owner": "own",
+        "delegator": "del",
+    }
+    assert (body["method"], body["resource"], body["reason"]) == ("GET", awkward, awkward)
+    assert body["details"] == one.details
 
 
 def test_the_header_and_the_body_hold_different_parts() -> None:
