@@ -26,7 +26,7 @@ CHAIN_START = bytes(32)
 """Chain hash before the first entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class AuditEvent:
     """Holds what happened, before it has a place in the log. details: JSON values only, nothing secret."""
 
@@ -48,7 +48,7 @@ class AuditEvent:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class AuditPosition:
     """Holds where an event was committed, and the epoch row read in that same transaction."""
 

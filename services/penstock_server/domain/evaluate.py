@@ -40,7 +40,7 @@ class Outcome(Enum):
     NEED_BODY = "need_body"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class Evaluation:
     """Holds an answer and its explanation.
 

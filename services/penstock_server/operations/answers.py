@@ -18,7 +18,7 @@ class Outcome(StrEnum):
     NEED_BODY = "need_body"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class Question:
     """Holds one ask. call_id: 32 hexadecimal digits, idempotency key of a grant's use. token: the agent's own."""
 
@@ -40,7 +40,7 @@ class CredentialGiven:
     hosts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class Answer:
     """Holds one verdict; see penstock.v1.Verdict. Times in UTC milliseconds, spans in milliseconds, sizes in bytes."""
 

@@ -30,7 +30,7 @@ ANY = "*"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
 class Judgement:
     """Holds an answer that is not given yet. gated: a human must agree; the answer is then only a draft."""
 
