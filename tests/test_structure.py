@@ -131,6 +131,7 @@ def test_dependencies_are_pinned() -> None:
     wanted = [
         *server["dependencies"],
         *server["optional-dependencies"]["dev"],
+        *server["optional-dependencies"]["agents"],
         *_project(ROOT / "shims")["dependencies"],
     ]
     names = {_normal(re.split(r"[\[<>=;~! ]", need, maxsplit=1)[0]) for need in wanted} - {"penstock"}

@@ -9,7 +9,8 @@ import ipaddress
 __all__ = ["is_permitted"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_CARRIERS = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+"""Networks whose addresses end in an IPv4 address: NAT64 (RFC 6052, RFC 8215) and IPv4-compatible (RFC 4291)."""
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")
 )
@@ -26,6 +27,8 @@ def is_permitted(address: str, *, private: bool) -> bool:
 
 
 def _is_permitted(address: _Address, *, private: bool) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
+        return private  # deprecated (RFC 3879), and "global" to the library
     if address in _METADATA or address.is_multicast or address.is_unspecified or address.is_link_local:
         return False
     if address.is_global:
@@ -38,6 +41,6 @@ def _inside(address: _Address) -> list[_Address]:
     if isinstance(address, ipaddress.IPv4Address):
         return []
     found: list[_Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if any(address in network for network in _CARRIERS):
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return [each for each in found if each is not None]

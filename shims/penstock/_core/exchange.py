@@ -85,7 +85,7 @@ class Exchange:
         self._spec = MaskSpec()
         self._verdict: Verdict | None = None
         self._link: Link | None = None
-        self._reused = False
+        self._reused = self._slow = False
         self._recording: Recording | None = None
         self._reply: Reply | None = None
         self.state = State.READING
@@ -114,6 +114,8 @@ class Exchange:
             return
         if state is State.FORWARDING or state is State.RELAYING:
             self._send_on()
+            if state is State.FORWARDING:
+                self._watch(self._env.limits.body_timeout_s)
         elif state is State.COLLECTING:
             self._watch(self._env.limits.body_timeout_s)
             if self._body.size > self._max_body:
@@ -126,6 +128,8 @@ class Exchange:
         self._body.complete = True
         if self.state is State.FORWARDING or self.state is State.RELAYING:
             self._send_on()
+            if self.state is State.FORWARDING:
+                self._watch(self._env.limits.answer_timeout_s)
         elif self.state is State.COLLECTING:
             self._ask(BodyState.WHOLE)
 
@@ -164,13 +168,21 @@ class Exchange:
 
     def agent_slow(self, slow: bool) -> None:
         """Takes that the agent reads more slowly than the upstream sends, or that it has caught up."""
+        self._slow = slow
         if self._link is not None:
             (self._link.pause if slow else self._link.resume)()
 
     # What comes from the service.
 
     def verdict(self, verdict: Verdict) -> None:
-        """Takes an answer to the question."""
+        """Takes an answer to the question; whatever fails here, the agent gets an answer."""
+        try:
+            self._decided(verdict)
+        except Exception:
+            self._crash()
+            raise
+
+    def _decided(self, verdict: Verdict) -> None:
         if self.state is State.ASKED or self.state is State.HELD:
             outcome = verdict.outcome
             if outcome is Outcome.ALLOW:
@@ -194,11 +206,14 @@ class Exchange:
             self._refuse(
                 Refusal(408, "request_timeout", "The rest of the request did not come; nothing was forwarded.")
             )
+        elif state is State.FORWARDING and not self._body.complete:
+            why = "The rest of the request did not come; the upstream may have acted on what it got."
+            self._refuse(Refusal(408, "request_timeout", why))
         elif state is State.FORWARDING:
             why = "The upstream did not answer in time; it may have acted on the request."
             self._refuse(Refusal(504, "upstream_timeout", why))
         elif state is State.RELAYING:
-            self._abort("aborted_by_shim")
+            self._fail(Refusal(504, "upstream_timeout", "The rest of the upstream's answer did not come."))
 
     # What comes from the upstream.
 
@@ -217,10 +232,15 @@ class Exchange:
         if self._recording is not None:
             self._recording.request(data, complete=body.complete)
         if not body.complete:
+            if self._recording is not None:
+                self._recording.sent()
             if request.expect_continue and not body.size:
                 self._party.write(_CONTINUE)
             self._party.resume()
-        self._watch(self._env.limits.answer_timeout_s)
+        if self._slow:
+            link.pause()
+        limits = self._env.limits
+        self._watch(limits.answer_timeout_s if body.complete else limits.body_timeout_s)
 
     def open_failed(self, code: str, reason: str) -> None:
         """Takes that no connection could be made; reason: one line for people."""
@@ -377,10 +397,8 @@ class Exchange:
 
     def _refuse(self, refusal: Refusal, outcome: str = "refused") -> None:
         request = self._request
-        if self.state is not State.READING:
-            if self._recording is None:
-                self._recording = Recording(self._env, request, self._call_id, self._spec, self._env.key)
-            self._recording.request(self._body.whole(), complete=self._body.complete)
+        if self.state is not State.READING and self._recording is None:
+            self._recording = Recording(self._env, request, self._call_id, self._spec, self._env.key)
         keep_alive = request.keep_alive and self._body.complete
         self._reply = None
         self._finish(outcome)
@@ -388,6 +406,17 @@ class Exchange:
             render(refusal, request.route.upstream.dialect, head_only=request.method == "HEAD", close=not keep_alive)
         )
         self._party.finished(keep_alive=keep_alive)
+
+    def _crash(self) -> None:
+        """Lets go of everything after an error of the shim's own; nothing that might fail again is tried."""
+        if self.state is not State.DONE:
+            link, self._link = self._link, None
+            self.state, self.deadline, self._reply = State.DONE, 0.0, None
+            self._env.decider.cancel(self._call_id)
+            self._body.drop()
+            if link is not None:
+                link.abort()
+        self._party.abort()
 
     def _abort(self, outcome: str) -> None:
         self._finish(outcome)
@@ -405,6 +434,8 @@ class Exchange:
         if self._reply is not None:
             self._reply.lost()
         if self._recording is not None:
+            if not self._recording.begun:
+                self._recording.request(self._body.whole(), complete=self._body.complete)
             self._recording.end(outcome)
         self._reply = None
         self._body.drop()

@@ -59,10 +59,8 @@ class Route:
         return mask
 
     def recorded(self, spec: MaskSpec) -> FieldMask:
-        """Returns the mask of the recorded copy: the same, and always the detectors of credentials."""
-        if self.covers(spec):
-            return self.mask(spec)
-        return self.mask(MaskSpec(spec.detectors | RECORDED, spec.json, spec.headers))
+        """Returns the mask of the recorded copy: an answer's detectors, and always those of credentials."""
+        return self.mask(spec if self.covers(spec) else MaskSpec(spec.detectors | RECORDED))
 
     @staticmethod
     def covers(spec: MaskSpec) -> bool:

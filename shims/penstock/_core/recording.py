@@ -37,6 +37,16 @@ class Recording:
         if complete:
             self._track.finish()
 
+    @property
+    def begun(self) -> bool:
+        """Tells whether anything of the request was taken."""
+        return self._track is not None
+
+    def sent(self) -> None:
+        """Makes a frame of what there is of the request, so that it stands before its answer."""
+        if self._track is not None:
+            self._track.begin()
+
     def end(self, outcome: str) -> None:
         """Ends the exchange; a request that has not come to its end is recorded as far as it has."""
         if self._track is not None and not self._complete:

@@ -6,6 +6,7 @@ it only with `x-should-retry: false`, which is therefore on every refusal.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -26,6 +27,9 @@ _ANTHROPIC_TYPES = {
     413: "request_too_large",
 }
 """Error types of the Messages API by status; any other status is an "api_error"."""
+
+_UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
+"""What the service's names never hold; in a header it could begin another one."""
 
 _UNAVAILABLE_CODES = frozenset({"service_unavailable"})
 """Codes of denials that say nothing about the request: they are answered 503, as a lost service is."""
@@ -80,16 +84,21 @@ def render(refusal: Refusal, dialect: str, *, head_only: bool = False, close: bo
         f"content-length: {len(body)}",
         "cache-control: no-store",
         "x-should-retry: false",
-        f"x-penstock-code: {refusal.code}",
+        f"x-penstock-code: {_name(refusal.code)}",
     ]
     if refusal.decision:
-        lines.append(f"x-penstock-decision: {refusal.decision}")
+        lines.append(f"x-penstock-decision: {_name(refusal.decision)}")
     if refusal.retry_after_s:
         lines.append(f"retry-after: {refusal.retry_after_s}")
     if close:
         lines.append("connection: close")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii", "replace")
     return head if head_only else head + body
+
+
+def _name(text: str) -> str:
+    """Returns a name as a header may hold it."""
+    return _UNNAMED.sub("?", text)
 
 
 def _title(status: int) -> str:

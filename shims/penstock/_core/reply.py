@@ -47,6 +47,7 @@ class Reply:
         self._http10 = http10
         self._head: AnswerHead | None = None
         self._fields: Fields = ()
+        self._integrity: Fields = ()
         self._gathered: list[bytes] | None = None
         self._size = 0
         self._stream: BodyMask | None = None
@@ -64,6 +65,7 @@ class Reply:
         counts: dict[str, int] = {}
         try:
             self._fields = self._mask.mask(tuple(head.fields), self._tape.key, counts)
+            self._integrity = self._mask.mask(tuple(head.integrity), self._tape.key, counts)
             if counts:
                 self._tape.count(counts)
             if head.bodiless or not self._masker.active:
@@ -85,16 +87,13 @@ class Reply:
             return
         if self._head is None or self._head.bodiless:
             return
-        track = self._track
-        if track is not None and not self._covered:
-            track.feed(data)
         if self._stream is not None:
             try:
                 data = self._stream.feed(data)
             except Unmaskable as error:
                 raise _unmaskable(error) from None
-        if track is not None and self._covered:
-            track.feed(data)
+        if self._track is not None:
+            self._track.feed(data)
         self._send(data)
 
     def flush(self) -> None:
@@ -114,7 +113,7 @@ class Reply:
                 rest = self._stream.finish()
             except Unmaskable as error:
                 raise _unmaskable(error) from None
-            if self._covered and self._track is not None:
+            if self._track is not None:
                 self._track.feed(rest)
             self._send(rest)
             self._tape.count(self._stream.counts)
@@ -127,17 +126,19 @@ class Reply:
     def lost(self) -> None:
         """Records what came before the upstream or the agent broke off; nothing more is sent."""
         self._out.clear()
+        if self._stream is not None:
+            self._tape.count(self._stream.counts)
         if self._track is not None:
             self._track.finish()
 
     def _begin_plain(self, head: AnswerHead) -> None:
-        fields = [*self._fields, *head.integrity]
+        fields = self._fields + self._integrity
         if head.bodiless:
             known = head.length is not None and not self._masker.active and head.status != 204
             framing = b"content-length: %d\r\n" % head.length if known and head.length is not None else b""
         else:
             framing = self._framing(head.length)
-        self._open(head, tuple(fields), framing)
+        self._open(head, fields, framing)
 
     def _begin_stream(self, head: AnswerHead) -> None:
         self._stream = self._masker.body(head.content_type, head.content_encoding, key=self._tape.key)
@@ -186,9 +187,7 @@ class Reply:
             masked = self._masker.whole(head.content_type, head.content_encoding, body, key=self._tape.key)
         except Unmaskable as error:
             raise _unmaskable(error) from None
-        fields: Fields = self._fields
-        if masked.data is body and head.integrity:
-            fields += self._mask.mask(tuple(head.integrity), self._tape.key, {})
+        fields = self._fields + self._integrity if masked.data is body else self._fields
         if masked.counts:
             self._tape.count(masked.counts)
         framing = b"content-length: %d\r\n" % len(masked.data)

@@ -147,6 +147,11 @@ class Track:
         self._keep(data)
         self._emit()
 
+    def begin(self) -> None:
+        """Makes a frame of the head, with what there is of the body, so that it stands before the other message's."""
+        if self._fields is not None:
+            self._emit(everything=True)
+
     def finish(self) -> None:
         """Ends the message."""
         if self._stream is not None and not self._lost:

@@ -83,7 +83,7 @@ class ClientConnection(asyncio.Protocol):
         self._active: Exchange | _Rejected | None = None
         self._queue: deque[Exchange | _Rejected] = deque()
         self._receiving: Exchange | _Rejected | None = None
-        self._running = self._closing = self._paused = False
+        self._running = self._closing = self._paused = self._slow = False
         self._lingered = 0
         self._deadline = 0.0
 
@@ -129,11 +129,13 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Tells the exchange that its agent reads too slowly."""
+        self._slow = True
         if self._active is not None:
             self._active.agent_slow(True)
 
     def resume_writing(self) -> None:
         """Tells the exchange that its agent has caught up."""
+        self._slow = False
         if self._active is not None:
             self._active.agent_slow(False)
 
@@ -260,6 +262,8 @@ class ClientConnection(asyncio.Protocol):
         self._running = True
         try:
             while (turn := self._active) is not None and not self._closing:
+                if self._slow:
+                    turn.agent_slow(True)
                 turn.start()
                 if self._active is turn:
                     return

@@ -5,6 +5,7 @@ Names are kept for a few seconds, so that a burst of connections does not become
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections import deque
@@ -24,6 +25,8 @@ MAX_IDLE = 256
 NAMES_S = 5.0
 """How long the addresses of a name are kept, seconds."""
 MAX_NAMES = 1024
+
+_log = logging.getLogger(__name__)
 
 _Key: TypeAlias = tuple[bool, str, int, bool]
 
@@ -104,9 +107,21 @@ class Pool:
         except TimeoutError:
             taker.open_failed("upstream_unreachable", f"{route.upstream.name} could not be reached in time.")
             return
+        except Exception as error:
+            _log.error("connecting to %s failed: %s", route.upstream.name, type(error).__name__)
+            taker.open_failed(
+                "upstream_unreachable", f"{route.upstream.name} cannot be reached; nothing was forwarded."
+            )
+            return
         self._open.add(connection)
         connection.take(taker)
-        taker.opened(connection, reused=False)
+        try:
+            taker.opened(connection, reused=False)
+        except Exception as error:
+            _log.error("using a connection failed: %s", type(error).__name__)
+            connection.abort()
+            taker.open_failed("shim_failed", "This shim failed; see its log. The request may have been forwarded.")
+            taker.link_lost()
 
     async def _dial(self, route: Route, key: _Key) -> UpstreamConnection:
         """Returns a new connection. Raises _UnreachableError."""

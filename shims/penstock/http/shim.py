@@ -116,9 +116,9 @@ class HttpShim:
         self._away_since = None
         try:
             self._hub.mounts = Mounts(config)
-        except ValueError as error:
+        except Exception as error:  # whatever it is, the former configuration must not stay in force
             self._hub.mounts = None
-            _log.error("the configuration of the policy service cannot be used: %s", error)
+            _log.error("the configuration of the policy service cannot be used: %s", type(error).__name__)
 
     async def _tick(self) -> None:
         while True:

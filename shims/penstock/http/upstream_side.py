@@ -5,6 +5,7 @@ the connection. Each answer gets a parser of its own, because answers to HEAD le
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from penstock.http.pool import Pool
 
 __all__ = ["UpstreamConnection"]
+
+_log = logging.getLogger(__name__)
 
 _LENGTH_NAMES = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -56,6 +59,9 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
+            self._break()
+        except httptools.HttpParserCallbackError as error:
+            _log.error("reading an answer failed: %s", type(error.__context__).__name__)
             self._break()
         except httptools.HttpParserError:
             if not self._ended:
