@@ -6,6 +6,7 @@ leaves after a change. What cannot be logged is refused.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ __all__ = ["Decisions", "Deliver", "Held"]
 
 MAX_REJUDGED = 3
 """How often a question is judged again because the state moved, before it is refused."""
+
+_log = logging.getLogger(__name__)
 
 Deliver = Callable[[Answer], None]
 """Takes an answer that may leave the service now."""
@@ -64,7 +67,12 @@ class Decisions:
         quick: list[Judgement] = []
         gated: list[Judgement] = []
         for question in questions:
-            judgement = self._judge.judge(active, shim, question)
+            try:
+                judgement = self._judge.judge(active, shim, question)
+            except Exception as error:  # one question must not end the stream of all others
+                _log.error("judging failed: %s", type(error).__name__)
+                deliver(_failed(question, active.snapshot.epoch))
+                continue
             if judgement.answer.outcome is Outcome.NEED_BODY:
                 deliver(judgement.answer)
             else:
@@ -107,6 +115,10 @@ class Decisions:
             passed = await self._gate.pass_or_ask(self._active.current, judgement)
         except PenstockError as error:
             judgement = self._gate_refusal(shim, judgement, error)
+        except Exception as error:  # see batch
+            _log.error("asking for approval failed: %s", type(error).__name__)
+            deliver(_failed(judgement.question, judgement.answer.epoch))
+            return
         else:
             judgement = passed
         await self._commit(shim, [judgement], deliver, on_held, attempt)
@@ -163,6 +175,11 @@ def _naming(judgement: Judgement, approval: str) -> Judgement:
         answer=replace(judgement.answer, approval=approval),
         event=replace(judgement.event, approval=approval),
     )
+
+
+def _failed(question: Question, epoch: int) -> Answer:
+    why = "the policy service failed: see its log"
+    return Answer(question.call_id, Outcome.DENY, code="service_unavailable", reason=why, epoch=epoch)
 
 
 def _unavailable(judgement: Judgement, why: str) -> Answer:

@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 
 from penstock_server.domain.approval import ApprovalRequest, State
-from penstock_server.operations.answers import Answer, Outcome
+from penstock_server.operations.active import Active
+from penstock_server.operations.answers import Answer, Outcome, Question
 from penstock_server.operations.decide import MAX_REJUDGED, Held
+from penstock_server.operations.interfaces import ShimRow
+from penstock_server.operations.judge import Judgement
 from unit.penstock_server.operations.world import (
     ADMIN,
     NOTHING,
@@ -89,6 +92,26 @@ async def test_a_log_that_breaks_in_an_unforeseen_way_allows_nothing(world: Worl
         await world.decisions.batch(SHIM, [world.question(http())], world.answers.append, world.held.append)
     (answer,) = world.answers
     assert answer.outcome is Outcome.DENY and "secret" not in answer.reason
+
+
+async def test_a_question_that_cannot_be_judged_is_refused_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its neighbours of the same batch get their answers; the error's text is neither told nor logged."""
+    judge = world.decisions._judge.judge
+
+    def fails_on_two(active: Active, shim: ShimRow, question: Question) -> Judgement:
+        if question.call_id == call_id(2):
+            raise RuntimeError("with a secret")
+        return judge(active, shim, question)
+
+    monkeypatch.setattr(world.decisions._judge, "judge", fails_on_two)
+    questions = [world.question(http(), number) for number in (1, 2, 3)]
+    await world.decisions.batch(SHIM, questions, world.answers.append, world.held.append)
+    told = {answer.call_id: answer for answer in world.answers}
+    assert [told[call_id(number)].outcome for number in (1, 2, 3)] == [Outcome.ALLOW, Outcome.DENY, Outcome.ALLOW]
+    assert told[call_id(2)].code == "service_unavailable"
+    assert "secret" not in told[call_id(2)].reason + caplog.text
 
 
 async def test_every_question_of_a_batch_gets_one_answer_and_shares_a_commit(world: World) -> None:
