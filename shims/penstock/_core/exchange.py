@@ -19,6 +19,7 @@ The machine (from every state there is also the way to DONE: refused, aborted, o
 
 from enum import Enum
 
+from penstock._core import refusals
 from penstock._core.answer import BadAnswerError, read_answer
 from penstock._core.describe import BodyState
 from penstock._core.environment import Environment, Link, Party
@@ -142,13 +143,9 @@ class Exchange:
         if self._early is not None:
             self._refuse(self._early)
         elif env.decider.config() is None:
-            self._refuse(
-                _away("service", "The policy service is away; nothing was forwarded. Try again when it is back.")
-            )
+            self._refuse(refusals.NO_SERVICE)
         elif not env.recorder.ready():
-            self._refuse(
-                _away("recording", "What passes here cannot be recorded now; nothing was forwarded. Try again later.")
-            )
+            self._refuse(refusals.NO_RECORDING)
         elif self._request.length == NO_BODY:
             self._ask(BodyState.NONE)
         elif body.complete and body.size <= FIRST_BODY_BYTES:
@@ -192,8 +189,7 @@ class Exchange:
             elif outcome is Outcome.PENDING and self.state is State.ASKED:
                 self._hold(verdict)
             elif outcome is Outcome.NEED_BODY or outcome is Outcome.PENDING:
-                why = "The policy service gave an answer that does not fit; nothing was forwarded."
-                self._refuse(_away("service", why))
+                self._refuse(refusals.NONSENSE)
             else:
                 self._refuse(of_verdict(verdict))
 
@@ -203,17 +199,13 @@ class Exchange:
         if state is State.HELD and self._pending is not None:
             self._refuse(of_verdict(self._pending))
         elif state is State.COLLECTING:
-            self._refuse(
-                Refusal(408, "request_timeout", "The rest of the request did not come; nothing was forwarded.")
-            )
+            self._refuse(refusals.REST_MISSING)
         elif state is State.FORWARDING and not self._body.complete:
-            why = "The rest of the request did not come; the upstream may have acted on what it got."
-            self._refuse(Refusal(408, "request_timeout", why))
+            self._refuse(refusals.REST_MISSING_UPSTREAM)
         elif state is State.FORWARDING:
-            why = "The upstream did not answer in time; it may have acted on the request."
-            self._refuse(Refusal(504, "upstream_timeout", why))
+            self._refuse(refusals.UPSTREAM_SILENT)
         elif state is State.RELAYING:
-            self._fail(Refusal(504, "upstream_timeout", "The rest of the upstream's answer did not come."))
+            self._fail(refusals.UPSTREAM_STOPPED)
 
     # What comes from the upstream.
 
@@ -302,14 +294,13 @@ class Exchange:
             if started:
                 self._abort("aborted_by_upstream")
             else:
-                self._refuse(Refusal(502, "upstream_lost", "The upstream broke off its answer."), "aborted_by_upstream")
+                self._refuse(refusals.UPSTREAM_BROKE_OFF, "aborted_by_upstream")
         elif self.state is State.FORWARDING:
             if self._reused and self._may_resend():
                 self._go(State.OPENING)
                 self._env.links.open(self._request.route, self, fresh=True)
                 return
-            why = "The upstream closed the connection without an answer; it may have acted on the request."
-            self._refuse(Refusal(502, "upstream_lost", why), "aborted_by_upstream")
+            self._refuse(refusals.UPSTREAM_CLOSED, "aborted_by_upstream")
 
     def link_slow(self, slow: bool) -> None:
         """Takes that the upstream reads more slowly than the agent sends, or that it has caught up."""
@@ -359,8 +350,7 @@ class Exchange:
     def _allow(self, verdict: Verdict) -> None:
         route = self._request.route
         if verdict.credential is not None and route.authority not in verdict.credential_hosts:
-            why = f"The credential of {route.upstream.name} may not be sent to its host; ask who keeps the secrets."
-            self._refuse(Refusal(403, "secret_host_refused", why, decision=verdict.decision_id))
+            self._refuse(refusals.credential_refused(route.upstream.name, verdict.decision_id))
             return
         self._go(State.OPENING)
         self._verdict = verdict
@@ -383,8 +373,7 @@ class Exchange:
         return request.method in _SAFE and request.length == NO_BODY and not once
 
     def _too_large(self) -> None:
-        why = f"The body must be read to decide, and has more than {self._max_body} bytes; nothing was forwarded."
-        self._refuse(Refusal(413, "body_too_large", why))
+        self._refuse(refusals.body_too_large(self._max_body))
 
     def _fail(self, refusal: Refusal) -> None:
         """Refuses when it is this request's turn, and while that is possible; else aborts."""
@@ -439,7 +428,3 @@ class Exchange:
             self._recording.end(outcome)
         self._reply = None
         self._body.drop()
-
-
-def _away(what: str, reason: str) -> Refusal:
-    return Refusal(503, f"{what}_unavailable", reason, retry_after_s=5)

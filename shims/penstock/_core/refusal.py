@@ -58,6 +58,13 @@ class RefusedError(Exception):
         super().__init__(code)
         self.refusal = Refusal(status, code, reason)
 
+    @classmethod
+    def of(cls, refusal: Refusal) -> "RefusedError":
+        """Returns the error that carries the refusal."""
+        error = cls(refusal.status, refusal.code, refusal.reason)
+        error.refusal = refusal
+        return error
+
 
 def of_verdict(verdict: Verdict) -> Refusal:
     """Returns the refusal that a verdict other than ALLOW and NEED_BODY stands for."""

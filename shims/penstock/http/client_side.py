@@ -15,6 +15,7 @@ import httptools
 from penstock._core.exchange import Exchange
 from penstock._core.incoming import read_head
 from penstock._core.refusal import Refusal, RefusedError, render
+from penstock._core.refusals import BROKEN_REQUEST, HEAD_TOO_LARGE, NO_SERVICE
 
 if TYPE_CHECKING:
     from penstock.http.shim import Hub
@@ -104,7 +105,7 @@ class ClientConnection(asyncio.Protocol):
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._hub.env.limits.max_head_bytes:
-                self._reject(Refusal(431, "head_too_large", _HEAD_TOO_LARGE))
+                self._reject(HEAD_TOO_LARGE)
                 return
         self._feed(data)
         if self._active is not None:
@@ -230,7 +231,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _broken(self) -> None:
         """Refuses what cannot be parsed, when its turn comes."""
-        refusal = Refusal(400, "bad_request", _BROKEN)
+        refusal = BROKEN_REQUEST
         receiving = self._receiving
         if receiving is not None and not receiving.request_complete:
             if isinstance(receiving, Exchange) and receiving is self._active:
@@ -315,9 +316,9 @@ class ClientConnection(asyncio.Protocol):
         method = parser.get_method()
         try:
             if len(headers) > env.limits.max_headers or self._field_bytes + len(self._url) > env.limits.max_head_bytes:
-                raise RefusedError(431, "head_too_large", _HEAD_TOO_LARGE)
+                raise RefusedError.of(HEAD_TOO_LARGE)
             if self._hub.mounts is None:
-                raise RefusedError(503, "service_unavailable", _NO_SERVICE)
+                raise RefusedError.of(NO_SERVICE)
             request = read_head(method, self._url, parser.get_http_version(), headers, self._hub.mounts)
             turn: Exchange | _Rejected = Exchange(env, self, request)
         except RefusedError as error:
@@ -342,8 +343,3 @@ class _Deaf:
 
     def feed_data(self, data: bytes) -> None:
         pass
-
-
-_HEAD_TOO_LARGE = "The request was not forwarded: its head is too large."
-_BROKEN = "The request was not forwarded: it is not valid HTTP/1.1."
-_NO_SERVICE = "The policy service has not been reached yet; nothing was forwarded. Try again when it is there."
