@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 AGENTS := .venv-agents
+LOWEST := .venv-lowest
 PROTOENV := build/protoenv
 ENVOYENV := build/envoyenv
 PIP := -m pip --disable-pip-version-check --quiet
@@ -15,7 +16,7 @@ FORMATTED := services shims tests migrations
 # A developer's own address or token must never reach a test or the demo.
 unexport PENSTOCK_ADDRESS PENSTOCK_TOKEN PENSTOCK_CA
 
-.PHONY: help demo run test check drift test-agents bench protos wheels fmt clean python
+.PHONY: help demo run test check drift test-agents test-lowest bench protos wheels fmt clean python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +38,9 @@ check: $(VENV)/.installed
 
 test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude-agent-sdk) through the shim
 	$(AGENTS)/bin/python -m pytest tests/agents
+
+test-lowest: $(LOWEST)/.installed ## Run unit and integration tests with the lowest versions that both distributions allow
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile tests/unit tests/integration
 
 bench: $(VENV)/.installed $(ENVOYENV)/.installed ## Measure the data path; needs wrk, h2load and nginx
 	@$(call demand,wrk,wrk)
@@ -63,7 +67,7 @@ fmt: $(VENV)/.installed ## Format and fix what can be fixed
 	$(BIN)/ruff format $(FORMATTED)
 
 clean: ## Remove environments and everything that is built; penstock-data stays
-	rm -rf $(VENV) $(AGENTS) build dist
+	rm -rf $(VENV) $(AGENTS) $(LOWEST) build dist
 
 # Environments. The stamp is the target, so that an interrupted installation is repeated.
 python:
@@ -80,6 +84,12 @@ $(VENV)/.installed: $(PROJECTS) | python
 $(AGENTS)/.installed: $(PROJECTS) | python
 	test -x $(AGENTS)/bin/python || $(PYTHON) -m venv $(AGENTS)
 	$(AGENTS)/bin/python $(PIP) install -c constraints.txt -e ./shims -e '.[dev,agents]'
+	@touch $@
+
+$(LOWEST)/.installed: $(PROJECTS) | python
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@mkdir -p build && $(PYTHON) tests/lowest.py >build/lowest.txt
+	$(LOWEST)/bin/python $(PIP) install -c build/lowest.txt -e ./shims -e '.[dev]'
 	@touch $@
 
 # The generator is older than the runtime on purpose: its code imports on old and new protobuf runtimes.
