@@ -1,6 +1,6 @@
 """Knows the kinds of secrets and personal data that can be found by their form: detectors.toml as values.
 
-In: nothing but the file beside this module. Out: Detector values for engine.py, names for policy documents.
+In: nothing but the file beside this module. Out: Detector values for patterns.py, names for policy documents.
 """
 
 import tomllib
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["FAMILIES", "Detector", "all_detectors", "chosen", "detector_ids", "luhn"]
+from penstock._core.mask.checks import CHECKS
+
+__all__ = ["FAMILIES", "Detector", "all_detectors", "chosen", "detector_ids"]
 
 FAMILIES = frozenset({"secrets", "personal", "all"})
 """Names that stand for many detectors at once."""
@@ -26,6 +28,7 @@ class Detector:
     keep_end: bool = False
     check: str = ""
     examples: tuple[str, ...] = ()
+    not_examples: tuple[str, ...] = ()
 
 
 @cache
@@ -34,9 +37,10 @@ def all_detectors() -> tuple[Detector, ...]:
     text = files(__package__).joinpath("detectors.toml").read_text("utf-8")
     found = []
     for row in tomllib.loads(text)["detector"]:
-        examples = tuple("".join(parts) for parts in row.pop("examples"))
-        detector = Detector(**row, examples=examples)
-        if detector.family not in FAMILIES or detector.check not in ("", "luhn"):
+        for name in ("examples", "not_examples"):
+            row[name] = tuple("".join(parts) for parts in row.get(name, ()))
+        detector = Detector(**row)
+        if detector.family not in FAMILIES - {"all"} or detector.check not in {"", *CHECKS}:
             raise ValueError(f"detectors.toml: {detector.id} has an unknown family or check")
         found.append(detector)
     return tuple(found)
@@ -54,12 +58,3 @@ def chosen(names: Iterable[str]) -> tuple[Detector, ...]:
     if unknown := wanted - detector_ids() - FAMILIES:
         raise ValueError(f"there is no detector {min(unknown)!r}")
     return tuple(d for d in all_detectors() if "all" in wanted or d.family in wanted or d.id in wanted)
-
-
-def luhn(text: bytes) -> bool:
-    """Returns whether the digits of the text pass the Luhn check of card numbers (ISO/IEC 7812-1)."""
-    total = 0
-    for place, digit in enumerate(reversed([byte - 48 for byte in text if 48 <= byte <= 57])):
-        doubled = digit * 2 if place % 2 else digit
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0

@@ -1,14 +1,17 @@
 """Holds back the events of a stream while text in them is not final, and puts them together again, masked.
 
-In: events as parts (bytes, or pieces of a channel's text). Out: bytes, in the order of the events.
+In: events as parts (bytes, or pieces of a channel's text). Out: bytes, in the order of the events. A stretch that goes
+over several events leaves its token in the event in which it begins; the others lose their part of it.
 """
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from penstock._core.mask.event_dialects import Channel
-from penstock._core.mask.finder import Find, Finder
+from penstock._core.mask.find import Find
+from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_string import encoded, raw_spans
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
@@ -23,6 +26,8 @@ PATIENCE = 32
 CHANNELS_LIMIT = 256
 """Texts that are told at the same time; beyond it the one that was quiet for longest ends."""
 
+_QUOTES = re.compile(rb'\\.|"|\\$', re.DOTALL)
+
 
 class _Text:
     """Holds one text that is told in pieces."""
@@ -32,25 +37,52 @@ class _Text:
         self.tracker = tracker
         self.stretches: deque[Stretch] = deque()
         self.fed_at = 0
-        self._quoted = False
-        self._quoted_to = 0
+        self.named_to = -1  # where the last stretch begins whose token is written
+        self.quoted = _Quoted() if channel.is_json else None
 
     def feed(self, data: bytes, also: Sequence[Find], *, last: bool = False) -> None:
         found = self.tracker.feed(data, last=last, also=also)
-        if found and self.channel.signed:
-            raise Unmaskable("a known value stands in signed text, which cannot be changed")
-        self.stretches.extend(found)
+        if found:
+            if self.channel.signed:
+                raise Unmaskable("a known value stands in signed text, which cannot be changed")
+            self.stretches.extend(found)
+
+
+class _Quoted:
+    """Follows a text that is JSON, to tell whether a place in it is inside of a string."""
+
+    def __init__(self) -> None:
+        self._inside = False
+        self._escape = b""
+
+    def places(self, data: bytes, at: Sequence[int]) -> list[bool]:
+        """Takes the next piece; returns for sorted places in it whether they are inside of a string."""
+        shift = len(self._escape)
+        text = self._escape + data
+        self._escape = b""
+        waiting = deque(place + shift for place in at)
+        result = []
+        for match in _QUOTES.finditer(text):
+            while waiting and waiting[0] <= match.start():
+                waiting.popleft()
+                result.append(self._inside)
+            if match[0] == b'"':
+                self._inside = not self._inside
+            elif match[0] == b"\\":
+                self._escape = b"\\"
+        return result + [self._inside] * len(waiting)
 
 
 @dataclass(slots=True)
 class Piece:
-    """Holds the piece [start, end) of a text; raw: its bytes, inside of a JSON string or as they are."""
+    """Holds the piece [start, end) of a text; raw: its bytes, inside of a JSON string (in_json) or as they are."""
 
     text: _Text
     start: int
     end: int
     raw: bytes = field(repr=False)
     in_json: bool
+    data: bytes = field(repr=False)
 
 
 class Channels:
@@ -72,15 +104,17 @@ class Channels:
         text.fed_at = self._events
         start = text.tracker.fed
         text.feed(data, also)
-        return Piece(text, start, start + len(data), raw, in_json)
+        return Piece(text, start, start + len(data), raw, in_json, data)
 
     def after_event(self, ends: Sequence[tuple[object, ...]]) -> None:
         """Ends the channels whose keys begin as given, and those that were quiet for long."""
         self._events += 1
-        for key in [key for key in self._texts if any(key[: len(end)] == end for end in ends)]:
-            self._end(key)
-        for key in list(self._texts):
-            if len(self._texts) <= CHANNELS_LIMIT and self._texts[key].fed_at > self._events - PATIENCE:
+        for end in ends:
+            for key in [key for key in self._texts if key[: len(end)] == end]:
+                self._end(key)
+        while self._texts:
+            key = next(iter(self._texts))
+            if len(self._texts) <= CHANNELS_LIMIT and self._texts[key].fed_at >= self._events - PATIENCE:
                 break
             self._end(key)
 
@@ -96,25 +130,20 @@ class Waiting:
         self._size = 0
 
     def put(self, event: list[bytes | Piece]) -> None:
-        """Adds an event; raises Unmaskable if too much waits."""
+        """Adds an event."""
         self._events.append(event)
         self._size += _size(event)
-        if self._size > WAITING_LIMIT:
-            self._take_final([])
 
     def take(self) -> bytes:
-        """Returns the events that are final, up to the first that is not."""
+        """Returns the events that are final, up to the first that is not; raises Unmaskable if too much waits."""
         out: list[bytes] = []
-        self._take_final(out)
-        if self._size > WAITING_LIMIT:
-            raise Unmaskable("too much of the stream waits for what could be a secret")
-        return b"".join(out)
-
-    def _take_final(self, out: list[bytes]) -> None:
         while self._events and all(isinstance(p, bytes) or p.text.tracker.final >= p.end for p in self._events[0]):
             event = self._events.popleft()
             self._size -= _size(event)
             out += [part if isinstance(part, bytes) else _rendered(part) for part in event]
+        if self._size > WAITING_LIMIT:
+            raise Unmaskable("too much of the stream waits for what could be a secret")
+        return b"".join(out)
 
 
 def _size(event: list[bytes | Piece]) -> int:
@@ -123,21 +152,27 @@ def _size(event: list[bytes | Piece]) -> int:
 
 def _rendered(piece: Piece) -> bytes:
     """Returns the raw bytes of a piece without its masked stretches; a token stands where its stretch begins."""
-    stretches = piece.text.stretches
-    while stretches and stretches[0].end <= piece.start:
-        stretches.popleft()
+    text = piece.text
+    while text.stretches and text.stretches[0].end <= piece.start:
+        text.stretches.popleft()
     spans, tokens = [], []
-    for stretch in stretches:
+    for stretch in text.stretches:
         if stretch.start >= piece.end:
             break
         spans.append((max(stretch.start - piece.start, 0), min(stretch.end, piece.end) - piece.start))
-        token = stretch.token if stretch.start >= piece.start else b""
-        tokens.append(encoded(token) if piece.in_json else token)
+        tokens.append(stretch.token if stretch.start > text.named_to else b"")
+        text.named_to = stretch.start
+    if text.quoted is not None:
+        inside = text.quoted.places(piece.data, [start for start, _ in spans])
+        tokens = [b'"%s"' % t if t and not i else t for t, i in zip(tokens, inside, strict=True)]
     if not spans:
         return piece.raw
+    if piece.in_json:
+        spans = raw_spans(piece.raw, spans)
+        tokens = [encoded(token) for token in tokens]
     out = []
     at = 0
-    for (low, high), token in zip(raw_spans(piece.raw, spans) if piece.in_json else spans, tokens, strict=True):
+    for (low, high), token in zip(spans, tokens, strict=True):
         out += [piece.raw[at:low], token]
         at = high
     out.append(piece.raw[at:])

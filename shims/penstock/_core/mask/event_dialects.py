@@ -12,17 +12,57 @@ from typing import Any
 __all__ = ["SIGNED_KEYS", "SIGNED_TYPES", "TEXT_CHANNEL", "Channel", "Plan", "plan"]
 
 SIGNED_TYPES = frozenset({"thinking", "redacted_thinking", "thinking_delta", "signature_delta"})
-"""Types of Anthropic content that the API checks with a signature when it comes back: an edit would break the session."""
+"""Types of Anthropic content that the API checks with a signature when it comes back: an edit breaks the session."""
 SIGNED_KEYS = frozenset({"thinking", "signature", "data"})
 """The strings of such content."""
 DELTA_KEYS = frozenset(
-    ["text", "content", "delta", "partial_json", "arguments", "thinking", "reasoning", "reasoning_content", "refusal", "token", "chunk", "output", "output_text", "completion", "response", "generated_text", "answer", "message", "data", "value"]
+    [
+        "text",
+        "content",
+        "delta",
+        "partial_json",
+        "arguments",
+        "thinking",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "token",
+        "chunk",
+        "output",
+        "output_text",
+        "completion",
+        "response",
+        "generated_text",
+        "answer",
+        "message",
+        "data",
+        "value",
+    ]
 )
 """Names under which streams carry pieces of text; there also what detectors find may be cut by events."""
 JSON_KEYS = frozenset({"partial_json", "arguments"})
 """Names under which the pieces make up JSON."""
 LABEL_KEYS = frozenset(
-    ["type", "id", "object", "model", "role", "event", "name", "created", "status", "finish_reason", "stop_reason", "system_fingerprint", "service_tier", "item_id", "call_id", "session_id", "obfuscation", "jsonrpc"]
+    [
+        "type",
+        "id",
+        "object",
+        "model",
+        "role",
+        "event",
+        "name",
+        "created",
+        "status",
+        "finish_reason",
+        "stop_reason",
+        "system_fingerprint",
+        "service_tier",
+        "item_id",
+        "call_id",
+        "session_id",
+        "obfuscation",
+        "jsonrpc",
+    ]
 )
 """Names of strings that are never pieces of a text."""
 PLACE_KEYS = ("index", "output_index", "content_index", "summary_index")
@@ -58,7 +98,8 @@ class Plan:
     def channel(self, path: tuple[str, ...]) -> Channel | None:
         """Returns the channel that the string at the path continues, None if it is complete."""
         holder, _ = _walk(self._value, path)
-        if holder.get("type") in SIGNED_TYPES and path[-1] in SIGNED_KEYS:
+        kind = holder.get("type")
+        if isinstance(kind, str) and kind in SIGNED_TYPES and path[-1] in SIGNED_KEYS:
             return self._signed(path)
         return self._channel(path)
 

@@ -4,66 +4,77 @@ In: bytes cut anywhere. Out: the same events in the same order, masked; what is 
 """
 
 import json
+import re
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from penstock._core.mask.event_channels import Channels, Piece, Waiting
-from penstock._core.mask.event_dialects import TEXT_CHANNEL, Plan, plan
+from penstock._core.mask.event_dialects import TEXT_CHANNEL, Channel, Plan, plan
 from penstock._core.mask.event_frames import Frames, Line, lines
-from penstock._core.mask.finder import Find, Finder
+from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_leaf import LeafMask
 from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded
-from penstock._core.mask.pointer import matcher
+from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "Events"]
 
 _DONE = b"[DONE]"
 _ALL: tuple[object, ...] = ()
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*+)*+')
+_TEMPLATES = 4
 _Part = tuple[int, int, bytes | Piece]
 
 
-class EventStream:
-    """Masks one event stream."""
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """Holds an event in which nothing was found and only one string is a piece of a text: the next ones are alike."""
 
-    def __init__(self, finder: Finder, mint: Mint, pointers: frozenset[str]) -> None:
+    before: bytes
+    after: bytes
+    channel: Channel
+    leaf: Leaf
+
+
+class Events:
+    """Masks events one by one; their lines come from EventStream, or from the lines of NDJSON."""
+
+    def __init__(self, finder: Finder, mint: Mint, named: Named | None) -> None:
         self._finder = finder
         self._mint = mint
-        self._named = matcher(pointers)
+        self._named = named
         self._leaves = LeafMask(finder, mint)
-        self._frames = Frames()
         self._channels = Channels(finder, mint)
         self._waiting = Waiting()
+        self._templates: list[_Template] = []
 
-    def feed(self, data: bytes, *, last: bool = False) -> bytes:
-        """Takes the next bytes; returns the events that are final. Raises Unmaskable. last: nothing follows."""
-        for event in self._frames.feed(data, last=last):
-            self._take(event)
+    def final(self, *, last: bool = False) -> bytes:
+        """Returns what can go out; with `last`, all of it. Raises Unmaskable."""
         if last:
             self._channels.after_event([_ALL])
         return self._waiting.take()
 
-    def _take(self, event: bytes) -> None:
-        """Takes one event apart, masks what is complete, and queues it."""
-        found = lines(event)
+    def take_alike(self, event: bytes) -> bool:
+        """Takes an event that differs from one before only in its piece of a text; returns False if it is not one."""
+        for template in self._templates:
+            start, end = len(template.before), len(event) - len(template.after)
+            if start <= end and event.startswith(template.before) and event.endswith(template.after):
+                raw = event[start:end]
+                if _INSIDE.fullmatch(raw):
+                    piece = self._piece(template.channel, template.leaf, raw)
+                    self._waiting.put([template.before, piece, template.after])
+                    self._channels.after_event(())
+                    return True
+        return False
+
+    def take(self, event: bytes, found: list[Line]) -> None:
+        """Takes any event apart, masks what is complete, and queues it."""
         data_lines = [line for line in found if line.is_data]
-        parts: list[_Part] = []
-        for line in found:
-            if not line.is_data and (masked := self._block(line.text)) is not line.text:
-                parts.append((line.start, line.end, masked))
-        ends = []
-        if data_lines:
-            data = b"\n".join([line.text for line in data_lines])
-            if data.strip() == _DONE:
-                ends = [_ALL]
-            elif (about := self._json(data, data_lines, parts)) is not None:
-                ends = list(about.ends)
-            else:
-                complete = any(
-                    line.text.startswith(b"event:") and line.text[6:].strip() == b"endpoint" for line in found
-                )
-                self._plain(data_lines, parts, complete=complete)
+        others = [(line, self._block(line.text)) for line in found if not line.is_data]
+        parts: list[_Part] = [(line.start, line.end, masked) for line, masked in others if masked != line.text]
+        ends = self._data(event, data_lines, found, parts) if data_lines else ()
         parts.sort(key=lambda part: part[0])
         event_parts: list[bytes | Piece] = []
         at = 0
@@ -74,69 +85,96 @@ class EventStream:
         self._waiting.put(event_parts)
         self._channels.after_event(ends)
 
-    def _block(self, text: bytes) -> bytes:
-        if not self._finder.occurs(text):
-            return text
-        masked = TextStream(self._finder, self._mint).feed(text, last=True)
-        return text if masked == text else masked
-
-    def _plain(self, data_lines: list[Line], parts: list[_Part], *, complete: bool) -> None:
-        """Takes data that is not JSON: the next piece of one text."""
+    def _data(
+        self, event: bytes, data_lines: list[Line], found: list[Line], parts: list[_Part]
+    ) -> list[tuple[object, ...]]:
+        """Takes the data of an event; returns what it ends."""
+        data = data_lines[0].text if len(data_lines) == 1 else b"\n".join([line.text for line in data_lines])
+        if data.strip() == _DONE:
+            return [_ALL]
+        about = self._json(event, data, data_lines, parts)
+        if about is not None:
+            return list(about.ends)
+        complete = any(line.text.startswith(b"event:") and line.text[6:].strip() == b"endpoint" for line in found)
         for number, line in enumerate(data_lines):
-            text = line.text if number == 0 else b"\n" + line.text
-            if complete:
+            if complete:  # the first event of MCP's older transport, on which its clients wait
                 parts.append((line.start, line.end, self._block(line.text)))
                 continue
-            piece = self._channels.piece(TEXT_CHANNEL, text, line.text, self._alone(text), in_json=False)
+            text = line.text if number == 0 else b"\n" + line.text
+            alone = self._finder.look(text)[0]
+            piece = self._channels.piece(TEXT_CHANNEL, text, line.text, alone, in_json=False)
             piece.start = piece.end - len(line.text)
             parts.append((line.start, line.end, piece))
+        return []
 
-    def _alone(self, text: bytes) -> list[Find]:
-        return self._finder.finds(text)
-
-    def _json(self, data: bytes, data_lines: list[Line], parts: list[_Part]) -> Plan | None:
+    def _json(self, event: bytes, data: bytes, data_lines: list[Line], parts: list[_Part]) -> Plan | None:
         """Takes data that is JSON; returns None if it is not."""
         if data[:1] not in (b"{", b"[", b'"'):
-            return None
-        try:
-            about = plan(json.loads(data))
-        except (ValueError, RecursionError):
             return None
         reader = JsonReader(self._named, paths=True)
         reader.buffer += data
         leaves = reader.read(last=True)
         if reader.broken:
             return None
+        try:
+            about = plan(json.loads(data.decode("utf-8", "replace"), strict=False))
+        except (ValueError, RecursionError):
+            return None
         place = _Places(data_lines)
         complete = []
+        template = None
         for leaf in leaves:
-            piece = self._piece(leaf, data, about)
-            if piece is None:
+            channel = _channel(about, leaf, data)
+            if channel is None:
                 complete.append(leaf)
-            else:
-                parts.append((place.raw(leaf.start + 1), place.raw(leaf.end - 1), piece))
+                continue
+            start, end = place.raw(leaf.start + 1), place.raw(leaf.end - 1)
+            template = _Template(event[:start], event[end:], channel, leaf)
+            parts.append((start, end, self._piece(channel, leaf, data[leaf.start + 1 : leaf.end - 1])))
         for start, end, new in self._leaves.splices(data, complete):
             parts.append((place.raw(start), place.raw(end - 1) + 1, new))
+        if template is not None and len(parts) == 1 and not about.ends:
+            self._templates = [template, *self._templates[: _TEMPLATES - 1]]
         return about
 
-    def _piece(self, leaf: Leaf, data: bytes, about: Plan) -> Piece | None:
-        """Returns the piece of a channel that a leaf is, None if it is complete in itself."""
-        if leaf.is_key or leaf.whole or data[leaf.start : leaf.start + 1] != b'"':
-            return None
-        channel = about.channel(tuple(part.decode("utf-8", "replace") for part in leaf.path))
-        if channel is None:
-            return None
-        raw = data[leaf.start + 1 : leaf.end - 1]
+    def _piece(self, channel: Channel, leaf: Leaf, raw: bytes) -> Piece:
         text = decoded(raw)
-        also = self._leaves.finds(leaf, text) if channel.alone else []
-        return self._channels.piece(channel, text, raw, also, in_json=True)
+        alone = self._leaves.finds(leaf, text) if channel.alone else ()
+        return self._channels.piece(channel, text, raw, alone, in_json=True)
+
+    def _block(self, text: bytes) -> bytes:
+        return TextStream(self._finder, self._mint).feed(text, last=True) if self._finder.occurs(text) else text
+
+
+class EventStream:
+    """Masks one event stream."""
+
+    def __init__(self, finder: Finder, mint: Mint, named: Named | None) -> None:
+        self._frames = Frames()
+        self._events = Events(finder, mint, named)
+
+    def feed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Takes the next bytes; returns the events that are final. Raises Unmaskable. last: nothing follows."""
+        events = self._events
+        for event in self._frames.feed(data, last=last):
+            if not events.take_alike(event):
+                events.take(event, lines(event))
+        return events.final(last=last)
+
+
+def _channel(about: Plan, leaf: Leaf, data: bytes) -> Channel | None:
+    """Returns the channel that a leaf continues, None if it is complete in itself."""
+    if leaf.is_key or leaf.whole or data[leaf.start] != 0x22:
+        return None
+    return about.channel(tuple(part.decode("utf-8", "replace") for part in leaf.path))
 
 
 class _Places:
     """Finds where a byte of the data stands in the event."""
 
     def __init__(self, data_lines: list[Line]) -> None:
-        self._begins, self._raw = [], []
+        self._begins: list[int] = []
+        self._raw: list[int] = []
         at = 0
         for line in data_lines:
             self._begins.append(at)

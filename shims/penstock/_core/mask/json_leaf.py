@@ -3,7 +3,8 @@
 In: a leaf with its raw bytes. Out: the raw bytes that take its place, or None if it stays as it is.
 """
 
-from penstock._core.mask.finder import Find, Finder
+from penstock._core.mask.find import Find
+from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded, encoded, raw_spans
 from penstock._core.mask.outcome import Unmaskable
@@ -32,16 +33,20 @@ class LeafMask:
             return []
         raws = [bytes(source[leaf.start : leaf.end]) for leaf in leaves]
         texts = [decoded(raw[1:-1]) if raw.startswith(b'"') else raw for raw in raws]
-        if not any(leaf.whole for leaf in leaves):
-            scanned = GUARD.join([_given(leaf, text) for leaf, text in zip(leaves, texts, strict=True)])
-            if not self._finder.occurs(scanned):
-                return []
+        nested = [self._may_be_nested(leaf, text) for leaf, text in zip(leaves, texts, strict=True)]
+        shown = [_given(leaf, text) for leaf, text, hides in zip(leaves, texts, nested, strict=True) if not hides]
+        occurs = self._finder.occurs(GUARD.join(shown))
         found = []
-        for leaf, raw, text in zip(leaves, raws, texts, strict=True):
-            changed = self._changed(leaf, raw, text)
-            if changed is not None:
-                found.append((leaf.start, leaf.end, changed))
+        for leaf, raw, text, hides in zip(leaves, raws, texts, nested, strict=True):
+            if occurs or hides or leaf.whole:
+                changed = self._changed(leaf, raw, text)
+                if changed is not None:
+                    found.append((leaf.start, leaf.end, changed))
         return found
+
+    def _may_be_nested(self, leaf: Leaf, text: bytes) -> bool:
+        """Returns whether a leaf could hold JSON: then what is in it may not be seen before that is decoded."""
+        return not leaf.is_key and self._depth < NESTED_DEPTH and text.lstrip()[:1] in (b"{", b"[")
 
     def finds(self, leaf: Leaf, text: bytes) -> list[Find]:
         """Returns what is found in a string by itself, in bytes of its text."""
@@ -50,7 +55,7 @@ class LeafMask:
             return []
         offset = len(given) - len(text) - 1
         inside = []
-        for find in self._finder.finds(given):
+        for find in self._finder.look(given)[0]:
             find.low, find.high = max(find.low - offset, 0), min(find.high - offset, len(text))
             find.start, find.end = max(find.start - offset, 0), min(find.end - offset, len(text))
             find.until = None
@@ -65,10 +70,10 @@ class LeafMask:
             if Tracker(self._finder.known, self._mint).feed(text, last=True):
                 raise Unmaskable("a known value stands in signed text, which cannot be changed")
             return None
-        if not leaf.is_key and (name := self._finder.short.get(text)) is not None:
+        if not leaf.is_key and (name := self._finder.exact.get(text)) is not None:
             return b'"%s"' % encoded(self._mint.token(name, text))
         is_string = raw.startswith(b'"')
-        if is_string and not leaf.is_key and self._depth < NESTED_DEPTH and text.lstrip()[:1] in (b"{", b"["):
+        if is_string and self._may_be_nested(leaf, text):
             inner = self._nested(text)
             if inner is not None:
                 return None if inner is text else b'"%s"' % encoded(inner)

@@ -5,12 +5,12 @@ Grammar: RFC 8259, and the NaN and Infinity of Python and JavaScript; `broken` i
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from penstock._core.mask.event_dialects import SIGNED_KEYS, SIGNED_TYPES
 from penstock._core.mask.json_string import decoded
 from penstock._core.mask.outcome import Unmaskable
+from penstock._core.mask.pointer import Named
 
 __all__ = ["TOKEN_LIMIT", "JsonReader", "Leaf"]
 
@@ -49,7 +49,7 @@ class Leaf:
 class JsonReader:
     """Reads one JSON text. named: says whether a path (decoded keys, and indices as digits) is one to mask whole."""
 
-    def __init__(self, named: Callable[[list[bytes]], bool] | None = None, *, paths: bool = False) -> None:
+    def __init__(self, named: Named | None = None, *, paths: bool = False) -> None:
         self.buffer = bytearray()
         self.read_to = 0
         """How far the buffer is read and every leaf told; drop() forgets it."""

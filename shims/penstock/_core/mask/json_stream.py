@@ -8,7 +8,7 @@ from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_leaf import LeafMask
 from penstock._core.mask.json_reader import JsonReader
 from penstock._core.mask.outcome import Unmaskable
-from penstock._core.mask.pointer import matcher
+from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 
@@ -18,12 +18,13 @@ __all__ = ["JsonStream"]
 class JsonStream:
     """Masks one JSON body. strict: what is not JSON is refused if there are pointers to follow."""
 
-    def __init__(self, finder: Finder, mint: Mint, pointers: frozenset[str], *, strict: bool) -> None:
+    def __init__(self, finder: Finder, mint: Mint, named: Named | None, *, strict: bool) -> None:
         self._leaves = LeafMask(finder, mint)
-        self._reader = JsonReader(matcher(pointers))
-        self._strict = strict and bool(pointers)
+        self._reader = JsonReader(named)
+        self._strict = strict and named is not None
         self._text: TextStream | None = None
-        self._new_text = lambda: TextStream(finder, mint)
+        self._finder = finder
+        self._mint = mint
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
         """Takes the next piece; returns what is complete, masked. Raises Unmaskable. last: nothing follows."""
@@ -31,7 +32,7 @@ class JsonStream:
             return self._text.feed(data, last=last)
         reader = self._reader
         reader.buffer += data
-        out = []
+        out: list[bytes | bytearray] = []
         at = 0
         for start, end, new in self._leaves.splices(reader.buffer, reader.read(last=last)):
             out += [reader.buffer[at:start], new]
@@ -41,7 +42,7 @@ class JsonStream:
         if reader.broken:
             if self._strict:
                 raise Unmaskable("the body is not JSON, so what its JSON pointers name cannot be found")
-            self._text = self._new_text()
+            self._text = TextStream(self._finder, self._mint)
             out.append(self._text.feed(bytes(reader.buffer), last=last))
             reader.buffer.clear()
         return b"".join(out)

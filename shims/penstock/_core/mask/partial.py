@@ -2,15 +2,22 @@
 
 In: a pattern in the common part of Python's re and re2. Out: a re2 pattern for its prefixes, and its longest width.
 It is what lets a stream release text at once: only a live prefix at the end of the text must be held back.
+
+The prefixes are a superset: repeats that go far are taken to go on for ever, which costs a few bytes held for longer and
+keeps the automaton small (exact counts make it a thousand times slower).
 """
 
 import importlib
 from typing import Any
 
-__all__ = ["literal_prefixes", "prefixes", "width"]
+__all__ = ["prefixes", "width"]
+
+EXACT_REPEATS = 4
+"""Repeats up to which a count is kept."""
 
 _parser: Any = importlib.import_module("re._parser")
 _UNBOUNDED = 1 << 16
+_PLACES = {"AT_BOUNDARY": r"\b", "AT_NON_BOUNDARY": r"\B"}
 
 
 def width(pattern: str) -> int:
@@ -28,17 +35,12 @@ def prefixes(pattern: str) -> str:
     return f"(?:{ignore_case}{_sequence_prefix(list(parsed))})"
 
 
-def literal_prefixes(literal: bytes) -> str:
-    """Returns a re2 pattern that matches every prefix of the literal bytes."""
-    return "".join(f"(?:{_byte(byte)}" for byte in literal) + ")?" * len(literal)
-
-
 def _sequence_prefix(items: list[Any]) -> str:
     """Returns the prefixes of a sequence: those of its first item, or that item whole and a prefix of the rest."""
     result = ""
     for item in reversed(items):
         first, whole = _item_prefix(item), _item(item)
-        result = f"(?:{whole}{result})?" if not first else f"(?:{whole}{result}|{first})"
+        result = f"(?:{whole}{result}|{first})" if first else f"(?:{whole}{result})?"
     return result
 
 
@@ -53,7 +55,7 @@ def _item_prefix(item: Any) -> str:
         return "(?:" + "|".join(_sequence_prefix(list(branch)) for branch in value[1]) + ")"
     if kind == "MAX_REPEAT":
         _, most, inner = value
-        return f"(?:{_sequence(list(inner))}){{0,{int(most)}}}{_sequence_prefix(list(inner))}"
+        return _repeat(list(inner), 0, int(most)) + _sequence_prefix(list(inner))
     raise ValueError(f"{kind} is not part of the patterns that detectors may use")
 
 
@@ -68,16 +70,21 @@ def _item(item: Any) -> str:
         return _byte(value)
     if kind == "IN":
         return _class(value)
-    if kind == "AT" and str(value) == "AT_BOUNDARY":
-        return r"\b"
+    if kind == "AT" and str(value) in _PLACES:
+        return _PLACES[str(value)]
     if kind == "SUBPATTERN":
         return f"(?:{_sequence(list(value[3]))})"
     if kind == "BRANCH":
         return "(?:" + "|".join(_sequence(list(branch)) for branch in value[1]) + ")"
     if kind == "MAX_REPEAT":
         least, most, inner = value
-        return f"(?:{_sequence(list(inner))}){{{int(least)},{int(most)}}}"
+        return _repeat(list(inner), int(least), int(most))
     raise ValueError(f"{kind} is not part of the patterns that detectors may use")
+
+
+def _repeat(inner: list[Any], least: int, most: int) -> str:
+    count = "*" if most > EXACT_REPEATS else f"{{{least},{most}}}"
+    return f"(?:{_sequence(inner)}){count}"
 
 
 def _class(members: list[Any]) -> str:
@@ -96,4 +103,6 @@ def _class(members: list[Any]) -> str:
 
 
 def _byte(value: int) -> str:
-    return chr(value) if chr(value).isalnum() and value < 128 else f"\\x{{{value:02x}}}"
+    if value > 127:
+        raise ValueError("detectors may only name ASCII characters: text is scanned as bytes")
+    return chr(value) if chr(value).isalnum() else f"\\x{{{value:02x}}}"

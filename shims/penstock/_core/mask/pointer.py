@@ -5,11 +5,14 @@ In: pointers of a mask; paths as lists of decoded keys and indices. Source: RFC 
 
 from collections.abc import Callable, Iterable
 
-__all__ = ["matcher"]
+__all__ = ["Named", "matcher"]
+
+Named = Callable[[list[bytes]], bool]
+"""Says whether a path is one to be masked."""
 
 
-def matcher(pointers: Iterable[str]) -> Callable[[list[bytes]], bool] | None:
-    """Returns what says whether a path is named by one of the pointers; None if there are none."""
+def matcher(pointers: Iterable[str]) -> Named | None:
+    """Returns what tells the paths that the pointers name, None without pointers; raises ValueError for a wrong one."""
     wanted = [_tokens(pointer) for pointer in pointers]
     if not wanted:
         return None

@@ -1,16 +1,19 @@
 """Makes what stands in place of a masked value: «kind:XXXXXXXXXX», the same for the same value under the same key.
 
-In: kinds and values. Out: UTF-8 bytes, and a count per kind. Keyed, because a plain hash of a short value can be guessed.
+In: kinds and values. Out: UTF-8 bytes, and a count per kind. It is keyed, because a plain hash of a short value can be
+guessed.
 """
 
 import base64
 import hashlib
 import hmac
+import re
 
 __all__ = ["Mint"]
 
 CHARACTERS = 10
 """Base32 characters of the MAC that are shown: 50 bits, enough to tell two values apart."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.@/-]")
 
 
 class Mint:
@@ -21,7 +24,7 @@ class Mint:
         self.counts: dict[str, int] = {}
 
     def token(self, kind: str, value: bytes) -> bytes:
-        """Returns the token for the value and counts it."""
+        """Returns the token for the value and counts it; it is safe inside of JSON strings, markup and headers."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         mac = base64.b32encode(hmac.digest(self._key, value, hashlib.sha256))[:CHARACTERS].decode()
-        return f"«{kind}:{mac}»".encode()
+        return f"«{_UNSAFE.sub('_', kind)}:{mac}»".encode()

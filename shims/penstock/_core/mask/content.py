@@ -1,0 +1,105 @@
+"""Tells from a Content-Type how a body is read.
+
+In: the header's value. Out: one of a few kinds, or why such content cannot be masked. Bodies without a type are text.
+"""
+
+from enum import Enum
+from functools import lru_cache
+
+__all__ = ["Kind", "encoding_problem", "kind_of", "type_problem"]
+
+
+class Kind(Enum):
+    """Names how a body is read."""
+
+    JSON = "json"
+    LINES = "lines"
+    EVENTS = "events"
+    TEXT = "text"
+    FORM = "form"
+    BINARY = "binary"
+
+
+_JSON = frozenset({"application/json", "text/json"})
+_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+_TEXT = frozenset(
+    [
+        "application/xml",
+        "application/javascript",
+        "application/x-javascript",
+        "application/ecmascript",
+        "application/yaml",
+        "application/x-yaml",
+        "application/toml",
+        "application/graphql",
+        "application/sql",
+        "application/x-sh",
+        "application/csv",
+    ]
+)
+_CHARSETS = frozenset(
+    [
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+        "latin1",
+        "latin-1",
+        "gb18030",
+        "gbk",
+        "gb2312",
+        "big5",
+        "shift_jis",
+        "euc-jp",
+        "euc-kr",
+        "koi8-r",
+        "koi8-u",
+    ]
+)
+"""Character sets in which ASCII is itself, so that secrets look as they do in UTF-8."""
+_CHARSET_FAMILIES = ("iso-8859-", "windows-125")
+
+
+@lru_cache(maxsize=512)
+def kind_of(content_type: str) -> tuple[Kind, str]:
+    """Returns the kind of a Content-Type, and why its text cannot be decoded, or ""."""
+    media, _, parameters = content_type.partition(";")
+    media = media.strip().lower()
+    kind = _kind(media)
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip("\"'").lower()
+        if name.strip().lower() != "charset" or charset in _CHARSETS or charset.startswith(_CHARSET_FAMILIES):
+            continue
+        return kind, f"text in charset {_shown(charset)}, which cannot be masked"
+    return kind, ""
+
+
+def _kind(media: str) -> Kind:
+    if media in _JSON or media.endswith("+json"):
+        return Kind.JSON
+    if media in _LINES:
+        return Kind.LINES
+    if media == "text/event-stream":
+        return Kind.EVENTS
+    if media == "application/x-www-form-urlencoded":
+        return Kind.FORM
+    if not media or media.startswith(("text/", "multipart/")) or media.endswith(("+xml", "+yaml")) or media in _TEXT:
+        return Kind.TEXT
+    return Kind.BINARY
+
+
+def encoding_problem(content_encoding: str) -> str:
+    """Returns why a Content-Encoding cannot be decoded, or ""."""
+    coding = content_encoding.strip().lower()
+    return "" if coding in ("", "identity") else f"sent with content-encoding {_shown(coding)}, which cannot be masked"
+
+
+def type_problem(content_type: str) -> str:
+    """Returns why a body that is not text cannot be masked."""
+    return f"content of type {_shown(content_type.partition(';')[0])} cannot be masked"
+
+
+def _shown(name: str) -> str:
+    """Returns a name from a header as it may stand in a reason: short, on one line."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name.strip()[:60])

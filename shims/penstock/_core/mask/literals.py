@@ -1,0 +1,74 @@
+"""Finds known values: every spelling of every value, and where one could be about to begin at the end of a text.
+
+In: known values. Out: finds, and the begin of the longest ending that a spelling could still complete. Searched for are
+the heads of the spellings; what follows a head is compared, so that thousands of long spellings cost little.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from penstock._core.mask.find import Find
+from penstock._core.mask.known_values import is_exact_only, spellings
+from penstock._core.mask.prefilter import escaped, new_prefilter
+from penstock._core.verdict import KnownValue
+
+__all__ = ["Literals", "literals"]
+
+HEAD = 16
+"""Bytes of a spelling that are searched for: more would only enlarge the automaton."""
+
+
+class Literals:
+    """Holds the spellings of known values, and the values that are masked only as a whole JSON string or number."""
+
+    def __init__(self, known: tuple[KnownValue, ...]) -> None:
+        spelled = {literal: value for value in reversed(known) for literal in spellings(value.value)}
+        by_head: dict[bytes, list[tuple[bytes, int, KnownValue]]] = {}
+        for rank, literal in enumerate(sorted(spelled)):
+            by_head.setdefault(literal[:HEAD], []).append((literal, rank, spelled[literal]))
+        self._heads = list(by_head.items())
+        self._beginnings = frozenset(head[:length] for head in by_head for length in range(1, min(HEAD, len(head))))
+        self.exact = {
+            value.value.strip(): value.name for value in reversed(known) if is_exact_only(value.value.strip())
+        }
+        self.exact.pop(b"", None)
+        self.occurring = new_prefilter([escaped(head) for head in by_head], HEAD)
+        self.widest = max((len(literal) for literal in spelled), default=0)
+        self.active = bool(spelled)
+
+    def look(self, text: bytes, begin: int, found: list[Find], *, last: bool) -> int:
+        """Adds what is found from `begin` on; returns where the earliest spelling begins that the end of text cuts."""
+        size = len(text)
+        live = size if last else self._beginning(text, begin)
+        for index in self.occurring(text):
+            head, candidates = self._heads[index]
+            at = text.find(head, begin)
+            while at >= 0:
+                for literal, rank, known in candidates:
+                    end = at + len(literal)
+                    if end <= size:
+                        if text.startswith(literal, at):
+                            found.append(Find(at, end, at, end, known.name, known.value, True, rank))
+                    elif at < live and not last and literal.startswith(text[at:]):
+                        live = at
+                at = text.find(head, at + 1)
+        return live
+
+    def _beginning(self, text: bytes, begin: int) -> int:
+        """Returns where the longest end of the text begins that is a head without its last bytes."""
+        size = len(text)
+        beginnings = self._beginnings
+        for at in range(max(begin, size - HEAD + 1), size):
+            if text[at:] in beginnings:
+                return at
+        return size
+
+
+def literals(known: Sequence[KnownValue]) -> Literals:
+    """Returns the literals of these values, the same object for the same values."""
+    return _literals(tuple(known))
+
+
+@lru_cache(maxsize=64)
+def _literals(known: tuple[KnownValue, ...]) -> Literals:
+    return Literals(known)

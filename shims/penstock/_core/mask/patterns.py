@@ -1,0 +1,110 @@
+"""Finds what the chosen detectors describe, and where one could be about to begin at the end of a text.
+
+In: names of detectors. Out: finds: per pattern the leftmost matches that do not overlap, so that they are a property of
+the text alone; and the begin of the earliest match that more text could complete or prolong.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from penstock._core.mask.checks import CHECKS
+from penstock._core.mask.detectors import Detector, chosen
+from penstock._core.mask.find import OPEN_LIMIT, Find
+from penstock._core.mask.partial import prefixes, width
+from penstock._core.mask.prefilter import new_prefilter
+
+__all__ = ["Patterns", "compiled", "patterns"]
+
+PREFIX_MEMORY = 64 << 20
+"""Bytes that the automaton for prefixes may use."""
+FAR_COLON = rb"[ \t\r\n]{9}:|:[ \t\r\n]{9}"
+"""More blanks beside a colon than a detector allows between a key and its value."""
+
+
+class Patterns:
+    """Holds compiled detectors."""
+
+    def __init__(self, detectors: tuple[Detector, ...]) -> None:
+        self._detectors = detectors
+        self.widest = max((width(detector.pattern) for detector in detectors), default=0)
+        sources = [detector.pattern.encode() for detector in detectors]
+        self._far = len(sources)
+        self._prefilter = new_prefilter([*sources, FAR_COLON] if sources else [], max(self.widest, 10))
+        self._compiled: dict[int, tuple[Detector, Any, int, Any]] = {}
+        self._partial: Any = None
+        self.active = bool(sources)
+
+    def occurring(self, text: bytes) -> list[int]:
+        """Returns which detectors occur in a text, and FAR_COLON as the last of all."""
+        return self._prefilter(text)
+
+    def look(self, text: bytes, begin: int, found: list[Find], *, last: bool) -> int:
+        """Adds what is found from `begin` on; returns where the earliest match begins that more text could change."""
+        for index in self._prefilter(text):
+            if index == self._far:
+                continue
+            detector, pattern, group, until = self._parts(index)
+            match = pattern.search(text, begin)
+            while match is not None:
+                find = _find(text, match, detector, group, until, index)
+                found.append(find)
+                if until is not None and not find.closed:
+                    break  # all that follows is inside
+                match = pattern.search(text, find.high)
+        return len(text) if last or not self.active else self._beginning(text, begin)
+
+    def _beginning(self, text: bytes, begin: int) -> int:
+        if self._partial is None:
+            sources = "|".join(prefixes(detector.pattern) for detector in self._detectors)
+            self._partial = compiled(f"(?:{sources})\\z", PREFIX_MEMORY)
+        begin = max(begin, len(text) - self.widest)
+        context = max(begin - 1, 0)
+        match = self._partial.search(text[context:], begin - context)
+        return context + int(match.start())
+
+    def _parts(self, index: int) -> tuple[Detector, Any, int, Any]:
+        if index not in self._compiled:
+            detector = self._detectors[index]
+            until = compiled(detector.until) if detector.until else None
+            group = re.compile(detector.pattern).groupindex.get("secret", 0)
+            self._compiled[index] = detector, compiled(detector.pattern), group, until
+        return self._compiled[index]
+
+
+def compiled(pattern: str, memory: int = 8 << 20) -> Any:
+    """Returns a re2 pattern over bytes: without the option, re2 takes a text for UTF-8, which may be cut anywhere."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = memory
+    return re2.compile(pattern.encode("latin-1"), options)
+
+
+def patterns(names: Iterable[str]) -> Patterns:
+    """Returns the patterns of ids and families, the same object for the same; raises ValueError for unknown ones."""
+    return _patterns(frozenset(names))
+
+
+@lru_cache(maxsize=64)
+def _patterns(names: frozenset[str]) -> Patterns:
+    return Patterns(chosen(names))
+
+
+def _find(text: bytes, match: Any, detector: Detector, group: int, until: Any, rank: int) -> Find:
+    low, high = match.span()
+    start, end = match.span(group)
+    if detector.check:
+        end = start + CHECKS[detector.check](text[low:start], text[start:end])
+    if until is None:
+        return Find(low, high, start, end, detector.id, text[start:end], False, rank)
+    keep = detector.keep_end
+    close = until.search(text, high)
+    if close is None:
+        value = text[start : low + OPEN_LIMIT]
+        return Find(low, len(text), start, len(text), detector.id, value, False, rank, until, keep)
+    end = close.start() if keep else close.end()
+    value = text[start : min(end, low + OPEN_LIMIT)]
+    return Find(low, close.end(), start, end, detector.id, value, False, rank, until, keep, True, close.start())
