@@ -44,12 +44,20 @@ class RawOrigin:
     @asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["RawOrigin"]:
         """Listens on loopback."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls, limit=1 << 26)
+        tasks: set[asyncio.Task[None]] = set()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(asyncio.create_task(self._connected(reader, writer)))
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, limit=1 << 26)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
             server.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         log, closed = bytearray(), asyncio.Event()

@@ -10,9 +10,9 @@ from e2e.origin import Origin, answer
 from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Shim, allow, get, post, running
 from penstock._core.describe import BodyState
 from penstock._core.limits import Limits
-from penstock._core.verdict import Ask, MaskSpec, Outcome, Verdict
+from penstock._core.verdict import Ask, KnownValue, MaskSpec, Outcome, Verdict
 from penstock.http import shim as shim_module
-from unit.penstock._core.fake_sides import CREDENTIAL, KEY, KNOWN, TOKEN
+from unit.penstock._core.fake_sides import CREDENTIAL, KEY, TOKEN
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +172,7 @@ async def test_secrets_and_personal_data_are_masked_on_the_way_back(origin: Orig
     def judge(ask: Ask) -> Verdict:
         return allow(ask, MaskSpec(detectors=frozenset({"email"})))
 
-    known = (type(KNOWN)("billing-key", CREDENTIAL[1]),)
+    known = (KnownValue("billing-key", CREDENTIAL[1]),)
     async with running(origin.port, judge=judge, known=known) as shim:
         agent = await shim.agent()
         await agent.send(get())
