@@ -233,14 +233,20 @@ class MemoryApprovals:
 
     async def open(self, new: NewApproval, *, max_pending: int, denial_stands_ms: int) -> tuple[ApprovalRequest, bool]:
         self._reach()
-        await self.expire(new.created_at_ms)
+        now = new.created_at_ms
         own = [row for row in self.rows.values() if _same(row.new.requester, new.requester)]
         same = [row for row in own if row.new.digest == new.digest]
         for row in same:
-            since = new.created_at_ms - denial_stands_ms
-            if row.state is State.PENDING or (row.state is State.DENIED and (row.resolved_at_ms or 0) > since):
+            if row.state is State.PENDING and row.new.expires_at_ms > now:
                 return row, False
-        if sum(row.state is State.PENDING for row in own) >= max_pending:
+            self._expire(row, now)
+        denied = [
+            row for row in same if row.state is State.DENIED and (row.resolved_at_ms or 0) > now - denial_stands_ms
+        ]
+        if denied:
+            return max(denied, key=lambda row: row.resolved_at_ms or 0), False
+        waiting = [row for row in own if row.state is State.PENDING and row.new.expires_at_ms > now]
+        if len(waiting) >= max_pending:
             raise PenstockError(Code.EXHAUSTED, "TOO_MANY_PENDING", "too many of your requests wait", retry_after_ms=1)
         self.rows[new.id] = ApprovalRequest(new, State.PENDING)
         return self.rows[new.id], True
@@ -266,7 +272,7 @@ class MemoryApprovals:
                 if earlier.approved == review.approved:
                     return row, False
                 raise PenstockError(Code.CONFLICT, "REVIEW_STANDS", "you said the opposite before")
-        await self.expire(review.at_ms)
+        self._expire(row, review.at_ms)
         row = self._pending(request_id)
         reviews = (*row.reviews, review)
         after = resolve(row.new.requirements, reviews)
@@ -286,31 +292,41 @@ class MemoryApprovals:
 
     async def expire(self, now_ms: int) -> list[ApprovalRequest]:
         self._reach()
-        overdue = [row for row in self.rows.values() if row.state is State.PENDING and row.new.expires_at_ms <= now_ms]
-        for row in overdue:
-            self.rows[row.new.id] = replace(row, state=State.EXPIRED, resolved_at_ms=now_ms)
+        overdue = [row for row in list(self.rows.values()) if self._expire(row, now_ms)]
         return [self.rows[row.new.id] for row in overdue]
 
     async def redeem(self, *, requester: Person, digest: bytes, call_id: str, now_ms: int) -> Redemption:
         self._reach()
-        for row in self.rows.values():
-            grant = row.grant
-            if grant is None or not _same(self.grants[grant.id][0], requester) or self.grants[grant.id][1] != digest:
-                continue
-            if not grant.start_at_ms <= now_ms < grant.end_at_ms or grant.revoked_at_ms is not None:
-                continue
-            if (grant.id, call_id) not in self.uses:
-                if not grant.uses_left:
-                    continue
+        fitting = [
+            (row, row.grant)
+            for row in self.rows.values()
+            if row.grant is not None
+            and _same(self.grants[row.grant.id][0], requester)
+            and self.grants[row.grant.id][1] == digest
+            and row.grant.start_at_ms <= now_ms < row.grant.end_at_ms
+            and row.grant.revoked_at_ms is None
+        ]
+        for row, grant in fitting:
+            if (grant.id, call_id) in self.uses:
+                return Redemption(grant.id, row.new.id)
+        for row, grant in sorted(fitting, key=lambda one: one[1].end_at_ms):
+            if grant.uses_left:
                 self.rows[row.new.id] = replace(row, grant=replace(grant, uses_left=grant.uses_left - 1))
                 self.uses[grant.id, call_id] = "claimed"
-            return Redemption(grant.id, row.new.id)
+                return Redemption(grant.id, row.new.id)
         return Redemption(None, None, "no grant")
 
     async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:
         self._reach()
         if self.uses.get((grant_id, call_id)) == "claimed":
             self.uses[grant_id, call_id] = state
+
+    def _expire(self, row: ApprovalRequest, now_ms: int) -> bool:
+        """Leaves pending as expired if the deadline has passed; tells whether it had."""
+        if row.state is not State.PENDING or row.new.expires_at_ms > now_ms:
+            return False
+        self.rows[row.new.id] = replace(row, state=State.EXPIRED, resolved_at_ms=now_ms)
+        return True
 
     def _reach(self) -> None:
         if self.away:
