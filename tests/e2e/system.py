@@ -87,6 +87,8 @@ class System:
         assert self.service is not None
         self.service.kill()
         self.service.wait(timeout=10)
+        if self.service.stdout is not None:
+            self.service.stdout.close()
 
     def stop(self) -> None:
         """Ends both processes by their process ids; they must end within ten seconds of SIGTERM."""

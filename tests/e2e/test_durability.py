@@ -71,7 +71,11 @@ def _load(system: System, stop: threading.Event, received: list[str], number: in
             else:
                 assert response.status == 503, (response.status, body)
         except (OSError, http.client.HTTPException):
+            if connection is not None:
+                connection.close()
             connection = None
+    if connection is not None:
+        connection.close()
 
 
 def test_every_received_decision_survives_kill_9(system: System, origin: Origin) -> None:

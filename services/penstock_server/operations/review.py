@@ -1,5 +1,7 @@
 """What reviewers and requesters may do with approval requests. Who may not see one is told that it does not exist."""
 
+from dataclasses import replace
+
 from penstock_server.domain.approval import ApprovalRequest, Review, State
 from penstock_server.domain.approval_machine import eligible
 from penstock_server.domain.errors import Code, PenstockError
@@ -105,8 +107,10 @@ class Reviews:
             rules=rules,
             details=details,
         ) as intent:
-            after, _ = await self._store.review(request_id, review, grant_id=self._new_id("grt"))
+            after, is_new = await self._store.review(request_id, review, grant_id=self._new_id("grt"))
             intent.note(state=after.state.value, grant=after.grant.id if after.grant else "")
+            if is_new and after.state is not State.PENDING:  # this review decided it
+                intent.outcome = replace(intent.outcome, kind=f"approval.{after.state.value}")
         self._holds.ring()
         return after
 

@@ -36,11 +36,12 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Reads "unix:/path" or "HOST:PORT" (IPv6 in brackets); raises ValueError that says what is wrong."""
+    """Reads "unix:PATH" or "HOST:PORT" (IPv6 in brackets); raises ValueError that says what is wrong."""
     if text.startswith("unix:"):
-        if not text.startswith("unix:/") or len(text) < len("unix:/x"):
-            raise ValueError(f"{text!r}: a Unix socket is written unix:/absolute/path")
-        return Address(text, unix=True, local=True)
+        path = text.removeprefix("unix:")
+        if not path or path.endswith("/"):
+            raise ValueError(f"{text!r}: a Unix socket is written unix:/path/to/socket")
+        return Address(f"unix:{Path(path).absolute()}", unix=True, local=True)
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not bare or ("/" in text) or (":" in bare and bare == host):

@@ -127,6 +127,8 @@ class _Reader:
         from penstock._client.channel import parse_address
 
         service = self._text("service", self._table.get("service"))
+        if service.startswith("unix:") and len(service) > len("unix:"):
+            service = f"unix:{(self._folder / service.removeprefix('unix:')).absolute()}"
         try:
             if service:
                 parse_address(service)

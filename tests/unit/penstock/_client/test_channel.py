@@ -25,8 +25,14 @@ def test_an_address_is_read(text: str, target: str, local: bool) -> None:
     assert (address.target, address.local) == (target, local)
 
 
+def test_a_socket_may_be_named_from_here() -> None:
+    """A relative path is made absolute, so that it means the same when the channel connects later."""
+    assert parse_address("unix:data/s.sock").target == f"unix:{Path.cwd() / 'data/s.sock'}"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "unix:", "unix:/", "unix:x", "host", "host:", ":1", "host:0", "host:65536", "host:x", "::1:5", "a/b:1"]
+    "text",
+    ["", "unix:", "unix:/", "unix:x/", "host", "host:", ":1", "host:0", "host:65536", "host:x", "::1:5", "a/b:1"],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     """The message repeats what was given."""

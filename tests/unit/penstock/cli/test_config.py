@@ -46,6 +46,12 @@ def test_a_small_configuration_is_enough(tmp_path: Path) -> None:
     assert not config.plain_off_loopback()
 
 
+def test_a_socket_is_looked_for_beside_the_file(tmp_path: Path) -> None:
+    """As every other path in it."""
+    config = load(write(tmp_path, GOOD.replace("unix:/run/s", "unix:run/s")), Limits)
+    assert config.service == f"unix:{tmp_path / 'run/s'}"
+
+
 def test_a_full_configuration_is_read_relative_to_its_folder(tmp_path: Path) -> None:
     """CA files and limits arrive; IPv6 needs brackets."""
     (tmp_path / "ca.pem").touch()
@@ -75,6 +81,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (GOOD.replace("unix:/run/s", "unix:"), "service: 'unix:': a Unix socket is written unix:/path/to/socket"),
         (GOOD.replace("unix:/run/s", "somewhere"), "service: 'somewhere': write unix:/path or HOST:PORT"),
         (GOOD.replace('"unix:/run/s"', "7"), "service must be text in quotation marks, and not empty"),
         (GOOD.replace("127.0.0.1", "::1"), "listen: '::1:8080': write HOST:PORT, with port 0 for any free one"),

@@ -34,7 +34,7 @@ async def test_a_person_of_the_reviewers_approves(world: World) -> None:
     world.log.events.clear()
     after = await world.review(name, reason="fine")
     assert after.state is State.APPROVED and after.grant is not None
-    assert world.log.kinds() == ["approval.review", "approval.reviewed"]
+    assert world.log.kinds() == ["approval.review", "approval.approved"]
     done = world.last()
     assert (done.approval, done.reason, done.rules) == (name, "fine", ("refunds",))
     assert (done.details["state"], done.details["grant"], done.details["approved"]) == (
