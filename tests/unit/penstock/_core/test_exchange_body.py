@@ -5,7 +5,7 @@ import json
 import pytest
 
 from penstock._core.describe import BodyState
-from penstock._core.exchange import FIRST_BODY_BYTES, HELD_BYTES, State
+from penstock._core.exchange import FIRST_BODY_BYTES, State
 from penstock._core.incoming import Incoming
 from penstock._core.limits import Limits
 from penstock._core.verdict import FrameKind, Outcome
@@ -240,70 +240,6 @@ def test_an_agent_that_waits_for_a_denied_request_is_told_no() -> None:
     stage.send(end=False)
     stage.decide(Outcome.DENY)
     assert (stage.party.status, stage.party.ended) == (403, "closed")
-
-
-# Who is slowed down.
-
-
-def test_an_agent_is_slowed_down_while_its_body_waits() -> None:
-    """No more than a bounded part of it is held before the verdict; then it goes on."""
-    stage = Stage(a_post())
-    stage.send(b"x" * HELD_BYTES, end=False)
-    assert not stage.party.paused
-    stage.exchange.body(b"x")
-    assert stage.party.paused
-    stage.decide(Outcome.ALLOW)
-    assert stage.party.paused
-    stage.connect()
-    assert not stage.party.paused
-
-
-def test_an_agent_whose_body_is_needed_is_not_slowed_down() -> None:
-    """It could never be asked about."""
-    stage = Stage(a_post())
-    stage.send(b"x" * (HELD_BYTES + 1), end=False)
-    assert stage.party.paused
-    stage.decide(Outcome.NEED_BODY, need_body_max=1 << 20)
-    assert not stage.party.paused
-    stage.exchange.body(b"x" * HELD_BYTES)
-    assert not stage.party.paused
-
-
-def test_an_agent_is_slowed_down_while_the_upstream_is_slow() -> None:
-    """And let go when it has caught up."""
-    stage = Stage(a_post())
-    stage.send(b"x", end=False)
-    stage.decide(Outcome.ALLOW)
-    stage.connect()
-    stage.exchange.link_slow(True)
-    assert stage.party.paused
-    stage.exchange.link_slow(False)
-    assert not stage.party.paused
-
-
-def test_an_upstream_is_slowed_down_while_the_agent_is_slow() -> None:
-    """And let go when it has caught up."""
-    stage = Stage()
-    stage.send(end=False)
-    stage.decide(Outcome.ALLOW)
-    link = stage.connect()
-    stage.answer(200, [], b"x", end=False)
-    stage.exchange.agent_slow(True)
-    assert link.paused
-    stage.exchange.agent_slow(False)
-    assert not link.paused
-
-
-def test_an_upstream_is_slowed_down_if_the_agent_has_not_read_the_answer_before() -> None:
-    """A connection that opens while the agent is slow is paused at once, or pipelined answers would fill the memory."""
-    stage = Stage()
-    stage.exchange.agent_slow(True)
-    stage.send(end=False)
-    stage.decide(Outcome.ALLOW)
-    link = stage.connect()
-    assert link.paused
-    stage.exchange.agent_slow(False)
-    assert not link.paused
 
 
 # What must not be in a body, and what does not fit.
