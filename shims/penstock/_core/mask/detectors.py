@@ -26,6 +26,7 @@ class Detector:
     pattern: str
     until: str = ""
     keep_end: bool = False
+    hint: str = ""
     check: str = ""
     examples: tuple[str, ...] = ()
     not_examples: tuple[str, ...] = ()

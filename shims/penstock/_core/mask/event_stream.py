@@ -62,7 +62,7 @@ class Events:
             start, end = len(template.before), len(event) - len(template.after)
             if start <= end and event.startswith(template.before) and event.endswith(template.after):
                 raw = event[start:end]
-                if _INSIDE.fullmatch(raw):
+                if _INSIDE.fullmatch(raw) and not self._is_complete(template.channel, raw):
                     piece = self._piece(template.channel, template.leaf, raw)
                     self._waiting.put([template.before, piece, template.after])
                     self._channels.after_event(())
@@ -125,7 +125,7 @@ class Events:
         template = None
         for leaf in leaves:
             channel = _channel(about, leaf, data)
-            if channel is None:
+            if channel is None or self._is_complete(channel, data[leaf.start + 1 : leaf.end - 1]):
                 complete.append(leaf)
                 continue
             start, end = place.raw(leaf.start + 1), place.raw(leaf.end - 1)
@@ -136,6 +136,9 @@ class Events:
         if template is not None and len(parts) == 1 and not about.ends:
             self._templates = [template, *self._templates[: _TEMPLATES - 1]]
         return about
+
+    def _is_complete(self, channel: Channel, raw: bytes) -> bool:
+        return channel.alone and self._leaves.is_complete(decoded(raw))
 
     def _piece(self, channel: Channel, leaf: Leaf, raw: bytes) -> Piece:
         text = decoded(raw)

@@ -23,6 +23,8 @@ class Finder:
         """Finds the known values only."""
         self.exact = self._literals.exact
         """Values that are masked only as a whole JSON string or number, with their names."""
+        self.may_span = self._literals.may_span
+        """Whether a known value could stand in JSON across several strings or numbers."""
         self.active = bool(self._patterns.active or self._literals.active or self.exact)
 
     def occurs(self, text: bytes) -> bool:
@@ -36,6 +38,10 @@ class Finder:
         if self._literals.occurring(data) or self._patterns.occurring(data):
             return True
         return bool(self.exact) and any(value in data for value in self.exact)
+
+    def is_spaced_out(self, data: bytes) -> bool:
+        """Returns whether a key of JSON and its value could stand too far apart for a look at the raw bytes."""
+        return self._patterns.active and self._patterns.is_spaced_out(data)
 
     def look(self, text: bytes, begin: int = 0, *, last: bool = True) -> tuple[list[Find], int]:
         """Returns all finds that begin at `begin` or later, sorted, and from where on more text could change that.

@@ -3,6 +3,9 @@
 In: a leaf with its raw bytes. Out: the raw bytes that take its place, or None if it stays as it is.
 """
 
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+
 from penstock._core.mask.find import Find
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_reader import JsonReader, Leaf
@@ -15,6 +18,7 @@ __all__ = ["LeafMask"]
 
 GUARD = b"\0"
 """Stands between leaves that are looked through together: no pattern can match it."""
+_QUOTE = 0x22
 NESTED_DEPTH = 4
 """How deep JSON is looked for inside of strings; below it they are scanned as text."""
 
@@ -29,20 +33,36 @@ class LeafMask:
 
     def splices(self, source: bytes | bytearray, leaves: list[Leaf]) -> list[tuple[int, int, bytes]]:
         """Returns what to put in the place of which bytes of the source; leaves that stay as they are have no part."""
-        if not leaves:
-            return []
-        raws = [bytes(source[leaf.start : leaf.end]) for leaf in leaves]
-        texts = [decoded(raw[1:-1]) if raw.startswith(b'"') else raw for raw in raws]
-        nested = [self._may_be_nested(leaf, text) for leaf, text in zip(leaves, texts, strict=True)]
-        shown = [_given(leaf, text) for leaf, text, hides in zip(leaves, texts, nested, strict=True) if not hides]
-        occurs = self._finder.occurs(GUARD.join(shown))
+        texts = [self._text(source, leaf) for leaf in leaves]
         found = []
-        for leaf, raw, text, hides in zip(leaves, raws, texts, nested, strict=True):
-            if occurs or hides or leaf.whole:
-                changed = self._changed(leaf, raw, text)
-                if changed is not None:
-                    found.append((leaf.start, leaf.end, changed))
+        for at in self._suspects(leaves, texts):
+            leaf = leaves[at]
+            changed = self._changed(leaf, bytes(source[leaf.start : leaf.end]), texts[at])
+            if changed is not None:
+                found.append((leaf.start, leaf.end, changed))
         return found
+
+    @staticmethod
+    def _text(source: bytes | bytearray, leaf: Leaf) -> bytes:
+        if source[leaf.start] == _QUOTE:
+            return decoded(bytes(source[leaf.start + 1 : leaf.end - 1]))
+        return bytes(source[leaf.start : leaf.end])
+
+    def _suspects(self, leaves: list[Leaf], texts: list[bytes]) -> list[int]:
+        """Returns which leaves must be looked at by themselves: found by a look at all of them together."""
+        given = [_given(leaf, text) for leaf, text in zip(leaves, texts, strict=True)]
+        exact = self._finder.exact
+        suspects = {
+            at
+            for at, (leaf, text) in enumerate(zip(leaves, texts, strict=True))
+            if leaf.whole or text in exact or self._may_be_nested(leaf, text)
+        }
+        finds, _ = self._finder.look(GUARD.join(given)) if given else ([], 0)
+        if finds:
+            ends = list(accumulate(len(text) + 1 for text in given))
+            for find in finds:
+                suspects.update(range(bisect_right(ends, find.low), bisect_left(ends, find.high) + 1))
+        return sorted(at for at in suspects if at < len(leaves))
 
     def _may_be_nested(self, leaf: Leaf, text: bytes) -> bool:
         """Returns whether a leaf could hold JSON: then what is in it may not be seen before that is decoded."""
@@ -63,6 +83,10 @@ class LeafMask:
                 inside.append(find)
         return inside
 
+    def is_complete(self, text: bytes) -> bool:
+        """Returns whether a string is a value of its own, not a piece of a longer text: an exact value, or JSON."""
+        return text in self._finder.exact or (text[:1] in (b"{", b"[") and _json_leaves(text) is not None)
+
     def _changed(self, leaf: Leaf, raw: bytes, text: bytes) -> bytes | None:
         if leaf.whole:
             return b'"%s"' % encoded(self._mint.token("json", text))
@@ -75,11 +99,9 @@ class LeafMask:
         is_string = raw.startswith(b'"')
         if is_string and self._may_be_nested(leaf, text):
             inner = self._nested(text)
-            if inner is not None:
+            if inner is not None and not (self._finder.may_span and self._finder.known.look(inner)[0]):
                 return None if inner is text else b'"%s"' % encoded(inner)
         given = _given(leaf, text)
-        if not self._finder.occurs(given):
-            return None
         offset = len(given) - len(text) - 1
         spans, tokens = [], []
         for stretch in Tracker(self._finder, self._mint).feed(given, last=True):
@@ -93,15 +115,21 @@ class LeafMask:
 
     def _nested(self, text: bytes) -> bytes | None:
         """Returns JSON from inside of a string, masked, the same object if nothing was; None if it is not JSON."""
-        reader = JsonReader()
-        reader.buffer += text
-        leaves = reader.read(last=True)
-        if reader.broken:
+        leaves = _json_leaves(text)
+        if leaves is None:
             return None
         splices = LeafMask(self._finder, self._mint, self._depth + 1).splices(text, leaves)
         if not splices:
             return text
         return _spliced(text, [(start, end) for start, end, _ in splices], [new for _, _, new in splices])
+
+
+def _json_leaves(text: bytes) -> list[Leaf] | None:
+    """Returns the leaves of a text that is JSON, None if it is not."""
+    reader = JsonReader()
+    reader.buffer += text
+    leaves = reader.read(last=True)
+    return None if reader.broken else leaves
 
 
 def _spliced(raw: bytes, spans: list[tuple[int, int]], tokens: list[bytes]) -> bytes:

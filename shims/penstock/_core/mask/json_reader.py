@@ -12,18 +12,26 @@ from penstock._core.mask.json_string import decoded
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
 
-__all__ = ["TOKEN_LIMIT", "JsonReader", "Leaf"]
+__all__ = ["DEPTH_LIMIT", "LEAF", "TOKEN_LIMIT", "JsonReader", "Leaf"]
 
 TOKEN_LIMIT = 1 << 20
 """Bytes of the longest value that is held as one: a string, or what a JSON pointer names."""
-DEPTH_LIMIT = 512
-"""Levels of nesting; Python's own reader gives up at about 1000."""
+DEPTH_LIMIT = 65536
+"""Levels of nesting; each takes about 20 bytes. More than any reader of JSON allows that is known to us."""
 
-_SPACE = re.compile(rb"[ \t\r\n]*")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|true|false|null|NaN|-?Infinity")
-_WORD = re.compile(rb"[A-Za-z0-9_.+-]*")
+_STRING_SOURCE = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_SCALAR_SOURCE = rb"(?:-?[0-9][0-9.eE+-]*+|true|false|null|NaN|-?Infinity)"
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_STRING = re.compile(_STRING_SOURCE, re.DOTALL)
+_SCALAR = re.compile(_SCALAR_SOURCE)
+_WORD = re.compile(rb"[A-Za-z0-9_.+-]*+")
+LEAF = re.compile(_STRING_SOURCE + b"|" + _SCALAR_SOURCE, re.DOTALL)
+"""Matches one string, number or word of valid JSON."""
+_ELEMENT_SOURCE = rb"[ \t\r\n]*+(?:%s|%s)[ \t\r\n]*+," % (_STRING_SOURCE, _SCALAR_SOURCE)
+_ELEMENTS = re.compile(rb"(?:%s)*+" % _ELEMENT_SOURCE, re.DOTALL)
+_MEMBERS = re.compile(rb"(?:[ \t\r\n]*+%s[ \t\r\n]*+:%s)*+" % (_STRING_SOURCE, _ELEMENT_SOURCE), re.DOTALL)
 _SIGNED_MEMBERS = frozenset({b"type", *(key.encode() for key in SIGNED_KEYS)})
+_SIGNED_TYPES = frozenset(kind.encode() for kind in SIGNED_TYPES)
 _BOM = b"\xef\xbb\xbf"
 _VALUE, _FIRST_VALUE, _KEY, _FIRST_KEY, _COLON, _NEXT = range(6)
 _QUOTE, _OBJECT, _ARRAY, _OBJECT_END, _ARRAY_END, _COMMA, _COLON_BYTE = b'"{[}],:'
@@ -47,7 +55,7 @@ class Leaf:
 
 
 class JsonReader:
-    """Reads one JSON text. named: says whether a path (decoded keys, and indices as digits) is one to mask whole."""
+    """Reads one JSON text. named: tells the paths (decoded keys, and indices as digits) that are masked whole."""
 
     def __init__(self, named: Named | None = None, *, paths: bool = False) -> None:
         self.buffer = bytearray()
@@ -56,6 +64,7 @@ class JsonReader:
         self.broken = False
         self._named = named
         self._paths = paths
+        self._by_runs = named is None and not paths
         self._types: list[bytes] = []  # the member "type" of each open container
         self._at = 0
         self._state = _VALUE
@@ -78,8 +87,11 @@ class JsonReader:
             self._whole = self._whole[0] - self.read_to, self._whole[1]
         self.read_to = 0
 
-    def read(self, *, last: bool = False) -> list[Leaf]:
-        """Returns the next leaves up to read_to, or up to where `broken` became true. last: nothing follows."""
+    def read(self, *, last: bool = False, tell: bool = True) -> list[Leaf]:
+        """Returns the next leaves up to read_to, or up to where `broken` became true. Raises Unmaskable.
+
+        last: nothing follows. tell: if False, leaves need not be told.
+        """
         leaves: list[Leaf] = []
         buffer = self.buffer
         if not self._begun:
@@ -88,18 +100,43 @@ class JsonReader:
             self._begun = True
             self._at = self.read_to = len(_BOM) if buffer.startswith(_BOM) else 0
         while not self.broken:
-            match = _SPACE.match(buffer, self._at)
-            assert match is not None
-            self._at = match.end()
+            if self._by_runs and self._kinds and self._quote_from <= self._at:
+                self._run(leaves, tell=tell)
+            self._at = _SPACE.match(buffer, self._at).end()  # type: ignore[union-attr] # it matches the empty string
             if self._at == len(buffer) or not self._step(leaves, last=last):
                 break
+        if not self._kinds:
+            self.read_to = self._at  # only blanks are between values, and what is told already
         if last and self.read_to < len(buffer):
             self.broken = True
-        if not self._kinds and self._whole is None and self._state == _VALUE and not self.broken:
-            self.read_to = self._at
         if len(buffer) - self.read_to > TOKEN_LIMIT and not self.broken:
             raise Unmaskable("a JSON value is too long to be masked")
         return leaves
+
+    def _run(self, leaves: list[Leaf], *, tell: bool) -> None:
+        """Reads members or elements at once, as long as they are strings or scalars and more follow."""
+        state, in_object = self._state, self._kinds[-1] == _OBJECT
+        if state not in ((_KEY, _FIRST_KEY) if in_object else (_VALUE, _FIRST_VALUE)):
+            return
+        buffer, start = self.buffer, self._at
+        match = (_MEMBERS if in_object else _ELEMENTS).match(buffer, start)
+        assert match is not None
+        end = match.end()
+        if end == start:
+            return
+        if tell or buffer.find(b"thinking", start, end) >= 0:
+            found = LEAF.finditer(buffer, start, end)
+            if in_object:
+                for name in found:
+                    value = next(found)
+                    key = decoded(name[0][1:-1])
+                    leaves.append(Leaf(*name.span(), True))
+                    signed = key in _SIGNED_MEMBERS and self._is_signed(key, *value.span())
+                    leaves.append(Leaf(*value.span(), False, key, False, (), signed))
+            else:
+                leaves.extend(Leaf(*element.span()) for element in found)
+        self._at = self.read_to = end
+        self._state = _KEY if in_object else _VALUE
 
     def _step(self, leaves: list[Leaf], *, last: bool) -> bool:
         """Reads one token at _at; returns False where it is not complete or not JSON."""
@@ -116,7 +153,7 @@ class JsonReader:
             if byte == _COMMA:
                 self._at += 1
                 self._state = _KEY if self._kinds[-1] == _OBJECT else _VALUE
-                if self._kinds[-1] == _ARRAY:
+                if self._kinds[-1] == _ARRAY and not self._by_runs:
                     self._path[-1] = b"%d" % (int(self._path[-1]) + 1)
                 self._tell()
                 return True
@@ -164,12 +201,6 @@ class JsonReader:
     def _is_named(self) -> bool:
         return self._named is not None and self._named(self._path)
 
-    def _signed(self, key: bytes, end: int) -> bool:
-        if key == b"type":
-            self._types[-1] = bytes(self.buffer[self._at + 1 : end - 1])
-            return False
-        return self._types[-1].decode("latin-1") in SIGNED_TYPES
-
     def _told_key(self, leaves: list[Leaf]) -> None:
         """Tells the key whose value now begins: not before, so that what is not JSON is scanned with its key."""
         if self._key is not None:
@@ -212,7 +243,7 @@ class JsonReader:
     def _scalar(self, leaves: list[Leaf], *, last: bool) -> bool:
         word = _WORD.match(self.buffer, self._at)
         assert word is not None
-        if word.end() == len(self.buffer) and not last and word.end() - self._at <= TOKEN_LIMIT:
+        if word.end() == len(self.buffer) and not last:
             return False
         match = _SCALAR.match(self.buffer, self._at)
         if match is None or match.end() != word.end():
@@ -232,12 +263,17 @@ class JsonReader:
         self._told_key(leaves)
         if self._whole is None:
             key = self._path[-1] if self._kinds and self._kinds[-1] == _OBJECT else b""
-            signed = False
-            if key in _SIGNED_MEMBERS:
-                signed = self._signed(key, end)
+            signed = key in _SIGNED_MEMBERS and self._is_signed(key, self._at, end)
             path = tuple(self._path) if self._paths else ()
             leaves.append(Leaf(self._at, end, False, key, self._is_named(), path, signed))
         self._at = end
         self._state = _NEXT if self._kinds else _VALUE
         self._tell()
         return True
+
+    def _is_signed(self, key: bytes, start: int, end: int) -> bool:
+        """Returns whether a member is text that its object's type makes signed; notes the type if it is that."""
+        if key == b"type":
+            self._types[-1] = bytes(self.buffer[start + 1 : end - 1])
+            return False
+        return self._types[-1] in _SIGNED_TYPES

@@ -14,6 +14,9 @@ from penstock._core.mask.tracker import TextStream
 
 __all__ = ["JsonStream"]
 
+_QUICK_FROM = 1024
+"""Bytes from which on a piece is scanned as it is, to spare the decoding of what holds nothing."""
+
 
 class JsonStream:
     """Masks one JSON body. strict: what is not JSON is refused if there are pointers to follow."""
@@ -21,7 +24,8 @@ class JsonStream:
     def __init__(self, finder: Finder, mint: Mint, named: Named | None, *, strict: bool) -> None:
         self._leaves = LeafMask(finder, mint)
         self._reader = JsonReader(named)
-        self._strict = strict and named is not None
+        self._named = named is not None
+        self._strict = strict and self._named
         self._text: TextStream | None = None
         self._finder = finder
         self._mint = mint
@@ -32,9 +36,11 @@ class JsonStream:
             return self._text.feed(data, last=last)
         reader = self._reader
         reader.buffer += data
+        tell = self._named or len(data) < _QUICK_FROM or not self._is_clear(bytes(reader.buffer))
+        leaves = reader.read(last=last, tell=tell)
         out: list[bytes | bytearray] = []
         at = 0
-        for start, end, new in self._leaves.splices(reader.buffer, reader.read(last=last)):
+        for start, end, new in self._leaves.splices(reader.buffer, leaves) if tell else ():
             out += [reader.buffer[at:start], new]
             at = end
         out.append(reader.buffer[at : reader.read_to])
@@ -46,3 +52,7 @@ class JsonStream:
             out.append(self._text.feed(bytes(reader.buffer), last=last))
             reader.buffer.clear()
         return b"".join(out)
+
+    def _is_clear(self, data: bytes) -> bool:
+        """Returns whether no string in these bytes has to be looked at: see Masker.whole."""
+        return b"\\" not in data and not self._finder.occurs_raw(data)

@@ -14,6 +14,7 @@ from penstock._core.verdict import KnownValue
 
 __all__ = ["Literals", "literals"]
 
+_STRUCTURE = b'",{['
 HEAD = 16
 """Bytes of a spelling that are searched for: more would only enlarge the automaton."""
 
@@ -35,6 +36,8 @@ class Literals:
         self.occurring = new_prefilter([escaped(head) for head in by_head], HEAD)
         self.widest = max((len(literal) for literal in spelled), default=0)
         self.active = bool(spelled)
+        self.may_span = any(literal.translate(None, delete=_STRUCTURE) != literal for literal in spelled)
+        """Whether a spelling could stand in JSON across several strings or numbers."""
 
     def look(self, text: bytes, begin: int, found: list[Find], *, last: bool) -> int:
         """Adds what is found from `begin` on; returns where the earliest spelling begins that the end of text cuts."""

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from penstock._core.mask.content import Kind, encoding_problem, kind_of, type_problem
 from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_stream import JsonStream
+from penstock._core.mask.json_quick import masked_document
+from penstock._core.mask.json_reader import DEPTH_LIMIT
 from penstock._core.mask.ndjson_stream import NdjsonStream
 from penstock._core.mask.outcome import NOTHING_MASKED, Masked, Unmaskable
 from penstock._core.mask.percent import percent_finds
 from penstock._core.mask.pointer import matcher
-from penstock._core.mask.text_stream import FormStream, SniffedStream, Stream
+from penstock._core.mask.span_guard import SpanGuard
+from penstock._core.mask.text_stream import FormStream, SniffedStream, Stream, is_plain
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 from penstock._core.verdict import KnownValue, MaskSpec
@@ -22,9 +24,8 @@ __all__ = ["BodyMask", "Masker"]
 
 QUICK_LIMIT = 1 << 20
 """Bytes of the longest body that a scan of its raw bytes may clear: as much as the readers hold of one value."""
-_NESTING = 512
-"""Brackets that a body may hold to be cleared without being read: as deep as the reader of JSON goes."""
 _QUICK = frozenset({Kind.JSON, Kind.TEXT})
+_OPENING = (b"{", b"[")
 _NUL_PROBLEM = "text with NUL bytes cannot be masked: it may be UTF-16"
 
 
@@ -97,23 +98,27 @@ class Masker:
         """Returns a body that is all there, masked as `body` does; the same object if nothing was found."""
         if self._passes:
             return Masked(data, NOTHING_MASKED)
-        if self._is_clear(self._kind(content_type, content_encoding), data):
-            return Masked(data, NOTHING_MASKED)
+        kind = self._kind(content_type, content_encoding)
+        is_json = kind in _QUICK and data[:1] in _OPENING
+        if (is_json or (kind is Kind.TEXT and is_plain(data))) and self._named is None and self._is_shallow(data):
+            if b"\\" not in data and not self._finder.occurs_raw(data):
+                return Masked(data, NOTHING_MASKED)  # each string of JSON stands in the body as it is, between quotes
+            if is_json and not self._finder.may_span:
+                mint = Mint(key)
+                quick = masked_document(self._finder, mint, data)
+                if quick is not None:
+                    return Masked(quick, mint.counts) if mint.counts else Masked(data, NOTHING_MASKED)
         body = self.body(content_type, content_encoding, key=key)
         masked = body.feed(data) + body.finish()
         return Masked(masked, body.counts) if body.counts else Masked(data, NOTHING_MASKED)
 
-    def _is_clear(self, kind: Kind, data: bytes) -> bool:
-        """Returns whether the raw bytes show that nothing is to be masked.
-
-        Without a backslash each string of JSON stands in the body as it is, between quotes: what is not found in the
-        raw bytes is not in any of them.
-        """
-        if kind not in _QUICK or self._named is not None or len(data) > QUICK_LIMIT or b"\\" in data or b"\0" in data:
+    @staticmethod
+    def _is_shallow(data: bytes) -> bool:
+        """Returns whether the body is of a kind and size that the readers never refuse."""
+        size = len(data)
+        if size > QUICK_LIMIT or b"\0" in data:
             return False
-        if len(data) > _NESTING and data.count(b"{") + data.count(b"[") > _NESTING:
-            return False
-        return not self._finder.occurs_raw(data)
+        return size <= DEPTH_LIMIT or data.count(b"{") + data.count(b"[") <= DEPTH_LIMIT
 
     def _kind(self, content_type: str, content_encoding: str) -> Kind:
         """Returns how the content is read; raises Unmaskable if it cannot be."""
@@ -128,12 +133,15 @@ class Masker:
 
     def _stream(self, kind: Kind, mint: Mint) -> Stream:
         finder, named = self._finder, self._named
-        if kind is Kind.JSON:
-            return JsonStream(finder, mint, named, strict=True)
-        if kind is Kind.LINES:
-            return NdjsonStream(finder, mint, named)
-        if kind is Kind.EVENTS:
-            return EventStream(finder, mint, named)
+        if kind is Kind.BINARY:
+            return TextStream(finder, mint)
         if kind is Kind.FORM:
             return FormStream(finder, mint)
-        return SniffedStream(finder, mint, named) if kind is Kind.TEXT else TextStream(finder, mint)
+        stream: Stream
+        if kind is Kind.LINES:
+            stream = NdjsonStream(finder, mint, named)
+        elif kind is Kind.EVENTS:
+            stream = EventStream(finder, mint, named)
+        else:
+            stream = SniffedStream(finder, mint, named, strict=kind is Kind.JSON)
+        return SpanGuard(stream, finder) if finder.may_span else stream

@@ -3,7 +3,7 @@
 In: a pattern in the common part of Python's re and re2. Out: a re2 pattern for its prefixes, and its longest width.
 It is what lets a stream release text at once: only a live prefix at the end of the text must be held back.
 
-The prefixes are a superset: repeats that go far are taken to go on for ever, which costs a few bytes held for longer and
+The prefixes are a superset: repeats that go far are taken to go on for ever, which holds a few bytes for longer and
 keeps the automaton small (exact counts make it a thousand times slower).
 """
 

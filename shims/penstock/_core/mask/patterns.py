@@ -31,7 +31,7 @@ class Patterns:
     def __init__(self, detectors: tuple[Detector, ...]) -> None:
         self._detectors = detectors
         self.widest = max((width(detector.pattern) for detector in detectors), default=0)
-        sources = [detector.pattern.encode() for detector in detectors]
+        sources = [(detector.hint or detector.pattern).encode() for detector in detectors]
         self._far = len(sources)
         self._prefilter = new_prefilter([*sources, FAR_COLON] if sources else [], max(self.widest, 10))
         self._compiled: dict[int, tuple[Detector, Any, int, Any]] = {}
@@ -41,6 +41,10 @@ class Patterns:
     def occurring(self, text: bytes) -> list[int]:
         """Returns which detectors occur in a text, and FAR_COLON as the last of all."""
         return self._prefilter(text)
+
+    def is_spaced_out(self, text: bytes) -> bool:
+        """Returns whether blanks could keep a detector from seeing a key of JSON and its value as one."""
+        return self._far in self._prefilter(text)
 
     def look(self, text: bytes, begin: int, found: list[Find], *, last: bool) -> int:
         """Adds what is found from `begin` on; returns where the earliest match begins that more text could change."""

@@ -8,11 +8,13 @@ import base64
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 __all__ = ["Mint"]
 
 CHARACTERS = 10
 """Base32 characters of the MAC that are shown: 50 bits, enough to tell two values apart."""
+_CLOSING = "»".encode()
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@/-]")
 
 
@@ -26,5 +28,10 @@ class Mint:
     def token(self, kind: str, value: bytes) -> bytes:
         """Returns the token for the value and counts it; it is safe inside of JSON strings, markup and headers."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        mac = base64.b32encode(hmac.digest(self._key, value, hashlib.sha256))[:CHARACTERS].decode()
-        return f"«{_UNSAFE.sub('_', kind)}:{mac}»".encode()
+        mac = base64.b32encode(hmac.digest(self._key, value, hashlib.sha256)[:7])[:CHARACTERS]
+        return _opening(kind) + mac + _CLOSING
+
+
+@lru_cache(maxsize=1024)
+def _opening(kind: str) -> bytes:
+    return f"«{_UNSAFE.sub('_', kind)}:".encode()
