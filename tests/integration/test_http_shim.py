@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -282,6 +283,27 @@ async def test_streams_are_cut_when_the_service_stays_away(monkeypatch: pytest.M
         assert not (await agent.rest()).endswith(b"0\r\n\r\n")
         await asyncio.wait_for(origin.closed[0].wait(), PATIENCE_S)
         assert shim.recorder.kinds[-1] == "aborted_by_client"
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that answers differently the second time (DNS rebinding) is asked once for each connection."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int, **_: object) -> list[object]:
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "127.0.0.99"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    async with running(origin.port, host="flip.example") as shim:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        for _ in range(2):
+            agent = await shim.agent()
+            await agent.send(get("/billing/x", b"Connection: close"))
+            assert (await agent.answer())[0] == 200
+        assert asked == ["flip.example"]
+        assert origin.requests[0].startswith(f"GET /x HTTP/1.1\r\nhost: flip.example:{origin.port}\r\n".encode())
 
 
 async def test_closing_drains(origin: Origin) -> None:

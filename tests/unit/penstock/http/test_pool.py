@@ -1,6 +1,7 @@
 """The pool: which connections are used again, for how long they are kept, and to which addresses none is made."""
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -183,3 +184,46 @@ async def test_some_addresses_are_refused_even_where_private_ones_are_meant(host
 async def test_a_host_that_is_no_name_is_told_once(host: str) -> None:
     """A request is never left waiting."""
     assert (await opened(f"http://{host}")).events == ["upstream_unreachable"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("found", "private"),
+    [
+        (["8.8.8.8", "127.0.0.1"], False),
+        (["127.0.0.1", "8.8.8.8"], False),
+        (["2606:4700::1111", "8.8.8.8", "10.0.0.1"], False),
+        (["127.0.0.1", "169.254.169.254"], True),
+        (["10.0.0.1", "::ffff:169.254.169.254"], True),
+    ],
+)
+async def test_one_bad_address_of_a_name_refuses_them_all(
+    found: list[str], private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can mix an inner address in among good ones; nothing is connected to."""
+    asked: list[object] = []
+
+    async def resolve(host: object, port: object, **_: object) -> list[object]:
+        asked.append((host, port))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    taker = await opened("http://billing.example:9", private=private)
+    assert (taker.events, asked) == (["address_refused"], [("billing.example", 9)])
+
+
+@pytest.mark.anyio
+async def test_a_name_without_an_address_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the resolver fails or finds nothing usable, nothing is connected to."""
+
+    async def fail(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    assert (await opened("http://billing.example")).events == ["upstream_unreachable"]
+
+    async def nothing(*_: object, **__: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nothing)
+    assert (await opened("http://billing.example")).events == ["address_refused"]
