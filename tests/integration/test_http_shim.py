@@ -292,12 +292,13 @@ async def test_the_connection_goes_to_the_address_that_was_checked(
     asked: list[str] = []
 
     async def resolve(host: str, port: int, **_: object) -> list[object]:
-        asked.append(host)
-        address = "127.0.0.1" if len(asked) == 1 else "127.0.0.99"
+        if host == "flip.example":
+            asked.append(host)
+        address = "127.0.0.1" if len(asked) <= 1 else "127.0.0.99"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     async with running(origin.port, host="flip.example") as shim:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
         for _ in range(2):
             agent = await shim.agent()
             await agent.send(get("/billing/x", b"Connection: close"))
