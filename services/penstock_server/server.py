@@ -189,13 +189,13 @@ def _build(config: Config, store: Store) -> _Parts:
 
 
 async def _watch(parts: _Parts, store: Store) -> None:
-    """Keeps health honest: NOT_SERVING while the database is away; takes over changes that other processes made."""
+    """Keeps health honest: NOT_SERVING while the database is away or full; takes over changes of other processes."""
     serving = health_pb2.HealthCheckResponse.SERVING
     before: int | None = None
     while True:
         now: int = serving
         try:
-            epoch = await asyncio.wait_for(store.policies.epoch(), PROBE_LIMIT_S)
+            epoch = await asyncio.wait_for(store.probe(), PROBE_LIMIT_S)
             if epoch > parts.active.current.snapshot.epoch:
                 await parts.active.reload(epoch)
         except (PenstockError, TimeoutError):

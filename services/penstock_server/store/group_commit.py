@@ -72,7 +72,10 @@ class Writer(Protocol):
         ...
 
     async def write(self, batch: Batch) -> int:
-        """Commits the rows, durably, and returns the epoch read in that transaction. Raises anything if it did not."""
+        """Commits the rows, durably, and returns the epoch read in that transaction. Raises anything if it did not.
+
+        An empty batch writes too: it says whether the disk takes anything.
+        """
         ...
 
     async def close(self) -> None:
@@ -100,6 +103,8 @@ class GroupCommit:
         self._task: asyncio.Task[None] | None = None
         self._end: LogEnd | None = None
         self._closed = False
+        self.failing = False
+        """True from a batch that could not be written to the next one that could."""
         self.committed = asyncio.Event()
         """Set at each commit of entries; whoever waits replaces nothing, it clears after waking."""
 
@@ -112,6 +117,11 @@ class GroupCommit:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return await done
+
+    async def probe(self) -> None:
+        """Raises UNAVAILABLE if the last batch could not be written and nothing can be written now."""
+        if self.failing:
+            await self.append(())
 
     async def close(self) -> None:
         """Writes what is queued, then closes the writer."""
@@ -140,12 +150,14 @@ class GroupCommit:
             batch, end = self._seal(jobs, self._end)
             epoch = await self._writer.write(batch)
         except Exception as error:
+            self.failing = True
             self._end = None
             refusal = error if isinstance(error, PenstockError) else _unavailable(type(error).__name__)
             for job in jobs:
                 if not job.done.done():
                     job.done.set_exception(refusal)
             return
+        self.failing = False
         seq = self._end.seq
         self._end = end
         for job in jobs:

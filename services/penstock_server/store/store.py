@@ -33,6 +33,11 @@ class Store:
     _database: Database = field(repr=False)
     _commit: GroupCommit = field(repr=False)
 
+    async def probe(self) -> int:
+        """Returns the epoch. Raises UNAVAILABLE if the database cannot be read, or failed at writing and still does."""
+        await self._commit.probe()
+        return await self.policies.epoch()
+
     async def close(self) -> None:
         """Writes what is queued, then closes every connection."""
         await self._commit.close()

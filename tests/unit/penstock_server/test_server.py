@@ -165,6 +165,9 @@ async def _watched(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     class Opened:
         policies: MemoryPolicies
 
+        async def probe(self) -> int:
+            return await self.policies.epoch()
+
     store: Any = Opened(world.policies)
     task = asyncio.create_task(server._watch(parts, store))
     try:
