@@ -47,7 +47,7 @@ from penstock_server.operations.environment import CompiledPolicy
 from penstock_server.operations.gate import Gate
 from penstock_server.operations.holds import Holds
 from penstock_server.operations.journal import Journal
-from penstock_server.operations.judge import Judge
+from penstock_server.operations.judge import NOBODY, Judge
 from penstock_server.operations.policies import Policies
 from penstock_server.operations.recording import Recordings
 from penstock_server.operations.review import Reviews
@@ -93,6 +93,7 @@ class _Parts:
     server: grpc.aio.Server
     active: ActiveState
     holds: Holds
+    journal: Journal
     health: health_aio.HealthServicer
 
 
@@ -185,7 +186,7 @@ def _build(config: Config, store: Store) -> _Parts:
     )
     names = [service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     reflection.enable_server_reflection([*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server)
-    return _Parts(server, active, holds, health)
+    return _Parts(server, active, holds, journal, health)
 
 
 async def _watch(parts: _Parts, store: Store) -> None:
@@ -195,7 +196,7 @@ async def _watch(parts: _Parts, store: Store) -> None:
     while True:
         now: int = serving
         try:
-            epoch = await asyncio.wait_for(store.probe(), PROBE_LIMIT_S)
+            epoch = await asyncio.wait_for(_probe(parts, store), PROBE_LIMIT_S)
             if epoch > parts.active.current.snapshot.epoch:
                 await parts.active.reload(epoch)
         except (PenstockError, TimeoutError):
@@ -206,6 +207,16 @@ async def _watch(parts: _Parts, store: Store) -> None:
                 log.warning("health: %s", health_pb2.HealthCheckResponse.ServingStatus.Name(now))
             before = now
         await asyncio.sleep(PROBE_S)
+
+
+async def _probe(parts: _Parts, store: Store) -> int:
+    """Returns the epoch. Raises UNAVAILABLE if it cannot be read, or a log that failed cannot be written yet.
+
+    What shows that it can be is an entry, which tells auditors of the time without a log.
+    """
+    if store.failing:
+        await parts.journal.write(parts.journal.event("log.recovered", NOBODY))
+    return await store.policies.epoch()
 
 
 def _bind(server: grpc.aio.Server, config: Config, address: str) -> None:

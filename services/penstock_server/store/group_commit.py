@@ -72,10 +72,7 @@ class Writer(Protocol):
         ...
 
     async def write(self, batch: Batch) -> int:
-        """Commits the rows, durably, and returns the epoch read in that transaction. Raises anything if it did not.
-
-        An empty batch writes too: it says whether the disk takes anything.
-        """
+        """Commits the rows, durably, and returns the epoch read in that transaction. Raises anything if it did not."""
         ...
 
     async def close(self) -> None:
@@ -117,11 +114,6 @@ class GroupCommit:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return await done
-
-    async def probe(self) -> None:
-        """Raises UNAVAILABLE if the last batch could not be written and nothing can be written now."""
-        if self.failing:
-            await self.append(())
 
     async def close(self) -> None:
         """Writes what is queued, then closes the writer."""

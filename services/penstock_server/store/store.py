@@ -33,10 +33,10 @@ class Store:
     _database: Database = field(repr=False)
     _commit: GroupCommit = field(repr=False)
 
-    async def probe(self) -> int:
-        """Returns the epoch. Raises UNAVAILABLE if the database cannot be read, or failed at writing and still does."""
-        await self._commit.probe()
-        return await self.policies.epoch()
+    @property
+    def failing(self) -> bool:
+        """Tells whether the log could not be written when it was last tried."""
+        return self._commit.failing
 
     async def close(self) -> None:
         """Writes what is queued, then closes every connection."""

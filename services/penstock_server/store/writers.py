@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import make_url
 
@@ -99,8 +99,6 @@ def _end(connection: sqlite3.Connection, log: str) -> LogEnd:
 def _write(connection: sqlite3.Connection, batch: Batch) -> int:
     connection.execute("BEGIN IMMEDIATE")
     epoch: int = connection.execute("SELECT value FROM epoch WHERE id = 1").fetchone()[0]
-    if not batch.entries and not batch.frames:
-        connection.execute("UPDATE epoch SET value = value")
     _insert_all(connection, "INSERT", "audit_entry", ENTRY_COLUMNS, batch.entries)
     _insert_all(connection, "INSERT OR IGNORE", "frame", FRAME_COLUMNS, batch.frames)
     connection.execute("COMMIT")
@@ -141,8 +139,6 @@ class PostgresWriter:
         """Commits the rows and returns the epoch."""
         async with self._database.write() as connection:
             epoch: Any = (await connection.execute(select(EPOCH.c.value))).scalar_one()
-            if not batch.entries and not batch.frames:
-                await connection.execute(update(EPOCH).values(value=EPOCH.c.value))
             if batch.entries:
                 await connection.execute(insert(AUDIT_ENTRY), _named(ENTRY_COLUMNS, batch.entries))
             if batch.frames:

@@ -17,7 +17,7 @@ from penstock_server.config import Config
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.rpc.edge import OPEN_SERVICES, SERVICE_ROLES
 from penstock_server.store import Store, migrate, open_store
-from unit.penstock_server.operations.fakes import AWAY, MemoryPolicies
+from unit.penstock_server.operations.fakes import AWAY, MemoryLog, MemoryPolicies
 from unit.penstock_server.operations.world import World, a_world
 
 pytestmark = pytest.mark.anyio
@@ -159,16 +159,18 @@ async def _watched(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """Watches the world's database, often."""
     monkeypatch.setattr(server, "PROBE_S", 0.001)
     health = Health()
-    parts: Any = server._Parts(None, world.active, world.holds, health)  # type: ignore[arg-type] # no gRPC server here
+    parts: Any = server._Parts(None, world.active, world.holds, world.journal, health)  # type: ignore[arg-type] # no gRPC server here
 
     @dataclass
     class Opened:
         policies: MemoryPolicies
+        log: MemoryLog
 
-        async def probe(self) -> int:
-            return await self.policies.epoch()
+        @property
+        def failing(self) -> bool:
+            return bool(self.log.failing)
 
-    store: Any = Opened(world.policies)
+    store: Any = Opened(world.policies, world.log)
     task = asyncio.create_task(server._watch(parts, store))
     try:
         yield health
@@ -188,6 +190,17 @@ async def test_health_follows_the_database(monkeypatch: pytest.MonkeyPatch) -> N
         assert await asyncio.wait_for(health.told.get(), 20) == SERVING
         await asyncio.sleep(0.01)
         assert health.told.empty()
+
+
+async def test_health_follows_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full can still be read: NOT_SERVING until an entry can be written, which says so to auditors."""
+    world = await a_world()
+    async with _watched(world, monkeypatch) as health:
+        assert await asyncio.wait_for(health.told.get(), 20) == SERVING
+        world.log.failing = 3
+        assert await asyncio.wait_for(health.told.get(), 20) == NOT_SERVING
+        assert await asyncio.wait_for(health.told.get(), 20) == SERVING
+    assert world.log.failing == 0
 
 
 async def test_a_database_that_hangs_counts_as_away(monkeypatch: pytest.MonkeyPatch) -> None:

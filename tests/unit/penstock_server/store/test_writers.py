@@ -8,7 +8,7 @@ import pytest
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store import migrate
 from penstock_server.store.engine import Database, is_sqlite
-from penstock_server.store.group_commit import EMPTY_LOG, Batch, GroupCommit, Writer
+from penstock_server.store.group_commit import EMPTY_LOG, GroupCommit, Writer
 from penstock_server.store.writers import PostgresWriter, SqliteWriter
 from unit.penstock_server.store.test_group_commit import event
 
@@ -53,17 +53,6 @@ async def test_two_processes_on_one_log_cannot_fork_it(database_url: str) -> Non
     assert (await one.append([event(4)]))[0].seq == 3
     await one.close()
     await two.close()
-    await database.close()
-
-
-async def test_an_empty_batch_is_a_write_that_changes_nothing(database_url: str) -> None:
-    """It tells whether the disk takes anything; entries, frames and epoch stay."""
-    database = Database(database_url)
-    writer: Writer = SqliteWriter(database_url) if is_sqlite(database_url) else PostgresWriter(database)
-    before = await writer.write(Batch([], []))
-    assert await writer.write(Batch([], [])) == before
-    assert await writer.end("main") == EMPTY_LOG
-    await writer.close()
     await database.close()
 
 
