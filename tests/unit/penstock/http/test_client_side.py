@@ -1,5 +1,6 @@
 """An agent's connection: which requests are read from its bytes, in which order they are answered, and when it ends."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class Agent:
         self.connection = ClientConnection(self.hub)
         self.transport = FakeTransport(self.connection)
         self.opened = 0
-        calls = iter(range(1000))
+        calls = itertools.count()
         self.stage.env.new_call_id = lambda: f"{next(calls):032x}"
 
     def send(self, *pieces: bytes) -> None:

@@ -139,6 +139,16 @@ def test_a_slow_upstream_does_not_reopen_a_long_pipeline() -> None:
     assert not agent.transport.reading
 
 
+def test_many_offers_to_upgrade_in_one_read_are_read_like_one() -> None:
+    """Each is answered as it is; no nesting, whatever their number."""
+    agent = Agent()
+    count = 2000
+    agent.send(get("/billing/x", b"Connection: Upgrade", b"Upgrade: h2c") * count)
+    for _ in range(count):
+        agent.serve()
+    assert agent.answers == [200] * count
+
+
 # Slow agents.
 
 
