@@ -33,8 +33,11 @@ _NOT_PEOPLE = frozenset({b"git", b"hg", b"svn"})
 _DISTINCT = 4
 _PATH = re.compile(rb"(?:~|\.{1,2})?/(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_-]+\.[A-Za-z0-9]{1,5}|(?:~|\.{1,2})/.*")
 _SYSTEM_PATH = re.compile(rb"/(?:etc|home|var|usr|run|opt|tmp|mnt|root|srv|dev|proc|sys|app|data|secrets)/.*")
-_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+|[A-Za-z]+(?:[-_][A-Za-z]+)*|[A-Z][A-Z0-9_]*")
+_NAME = re.compile(
+    rb"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+|[A-Za-z]+(?:[-_][A-Za-z]+)*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"
+)
 _WORD = re.compile(rb"[a-z]{1,12}|[A-Z]+(?:_[A-Z]+)+")
+_OWN_TOKEN = re.compile(rb"[A-Z2-7]{10}")
 _VARIABLE = re.compile(rb"\$[A-Za-z_][A-Za-z0-9_]*|%[A-Z_]+%")
 
 
@@ -84,9 +87,11 @@ def mixed(before: bytes, secret: bytes) -> int:
 
 
 def assigned(before: bytes, secret: bytes) -> int:
-    """Accepts what stands behind a telling name, unless it is a path, a variable, the name of something, or a word."""
+    """Accepts what stands behind a telling name, unless it is a path, a variable, a name, or a word."""
     if len(set(secret)) < _DISTINCT or any(p.fullmatch(secret) for p in (_PATH, _SYSTEM_PATH, _VARIABLE)):
         return 0
+    if before.endswith(b":") and _OWN_TOKEN.fullmatch(secret):
+        return 0  # such as «db-password:AAAAAAAAAA», which masking has put there before
     is_quoted = before.endswith((b'"', b"'"))
     return 0 if (_WORD if is_quoted else _NAME).fullmatch(secret) else len(secret)
 

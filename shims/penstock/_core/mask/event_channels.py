@@ -21,8 +21,8 @@ __all__ = ["WAITING_LIMIT", "Channels", "Piece", "Waiting"]
 
 WAITING_LIMIT = 1 << 20
 """Bytes of events that may wait for text before them to become final."""
-PATIENCE = 32
-"""Events with other texts after which a text is taken to have ended: others must not wait for ever."""
+PATIENCE = 64
+"""Events, or pieces of other texts if its end is told, after which a text has ended: others must not wait for ever."""
 CHANNELS_LIMIT = 256
 """Texts that are told at the same time; beyond it the one that was quiet for longest ends."""
 
@@ -83,6 +83,8 @@ class Piece:
     raw: bytes = field(repr=False)
     in_json: bool
     data: bytes = field(repr=False)
+    is_json: bool = False
+    """Whether it is JSON by itself."""
 
 
 class Channels:
@@ -93,6 +95,7 @@ class Channels:
         self._mint = mint
         self._texts: dict[tuple[object, ...], _Text] = {}
         self._events = 0
+        self._pieces = 0
 
     def piece(self, channel: Channel, data: bytes, raw: bytes, also: Sequence[Find], *, in_json: bool) -> Piece:
         """Feeds the next piece of a channel's text."""
@@ -101,7 +104,8 @@ class Channels:
             finder = self._finder.known if channel.known_only else self._finder
             text = _Text(channel, Tracker(finder, self._mint))
         self._texts[channel.key] = text  # the one that was quiet for longest comes first
-        text.fed_at = self._events
+        self._pieces += 1
+        text.fed_at = self._events if channel.alone else self._pieces
         start = text.tracker.fed
         text.feed(data, also)
         return Piece(text, start, start + len(data), raw, in_json, data)
@@ -114,7 +118,9 @@ class Channels:
                 self._end(key)
         while self._texts:
             key = next(iter(self._texts))
-            if len(self._texts) <= CHANNELS_LIMIT and self._texts[key].fed_at >= self._events - PATIENCE:
+            text = self._texts[key]
+            quiet = (self._events if text.channel.alone else self._pieces) - text.fed_at
+            if len(self._texts) <= CHANNELS_LIMIT and quiet <= PATIENCE:
                 break
             self._end(key)
 
@@ -162,8 +168,9 @@ def _rendered(piece: Piece) -> bytes:
         spans.append((max(stretch.start - piece.start, 0), min(stretch.end, piece.end) - piece.start))
         tokens.append(stretch.token if stretch.start > text.named_to else b"")
         text.named_to = stretch.start
-    if text.quoted is not None:
-        inside = text.quoted.places(piece.data, [start for start, _ in spans])
+    quoted = _Quoted() if piece.is_json else text.quoted
+    if quoted is not None:
+        inside = quoted.places(piece.data, [start for start, _ in spans])
         tokens = [b'"%s"' % t if t and not i else t for t, i in zip(tokens, inside, strict=True)]
     if not spans:
         return piece.raw

@@ -73,7 +73,8 @@ PLACE_KEYS = ("index", "output_index", "content_index", "summary_index")
 class Channel:
     """Names one text that is told in pieces.
 
-    known_only: only known values are looked for across pieces. alone: each piece may also be a text of its own.
+    known_only: only known values are looked for across pieces. alone: each piece may also be a text of its own, and
+    nothing tells when there are no more.
     """
 
     key: tuple[object, ...]
@@ -82,6 +83,11 @@ class Channel:
     is_json: bool = False
     signed: bool = False
 
+
+_ANTHROPIC = frozenset(
+    {"content_block_delta", "content_block_start", "message_start", "message_delta", "ping", "error"}
+)
+_RESPONSE_OVER = frozenset({"response.completed", "response.failed", "response.incomplete"})
 
 TEXT_CHANNEL = Channel(("text",), alone=True)
 """The data of events that are not JSON."""
@@ -154,43 +160,37 @@ def plan(value: Any) -> Plan:
         return _Generic(value)
     kind = value.get("type")
     if isinstance(kind, str):
-        if kind in ("content_block_delta", "content_block_start", "message_start", "message_delta", "ping", "error"):
+        if kind in _ANTHROPIC:
             return _Anthropic(value)
         if kind == "content_block_stop":
             return _Anthropic(value, [("block", value.get("index"))])
         if kind == "message_stop":
             return _Anthropic(value, [()])
         if kind.startswith("response."):
-            over = kind in ("response.completed", "response.failed", "response.incomplete")
-            return _OpenAiResponses(value, [()] if over else [])
-    choices = value.get("choices")
-    if isinstance(choices, list):
-        ends = [
-            ("choice", *_walk(value, ("choices", str(at), "delta"))[1][:-1])
-            for at, choice in enumerate(choices)
-            if isinstance(choice, dict) and choice.get("finish_reason") is not None
-        ]
-        return _OpenAiChat(value, ends)
-    if value.get("jsonrpc") == "2.0":
-        return Plan(value)
-    return _Generic(value)
+            return _OpenAiResponses(value, [()] if kind in _RESPONSE_OVER else [])
+    if isinstance(value.get("choices"), list):
+        return _OpenAiChat(value)
+    return Plan(value) if value.get("jsonrpc") == "2.0" else _Generic(value)
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> tuple[dict[str, Any], tuple[object, ...]]:
     """Returns the object that holds the string at the path, and the path with what tells its texts apart."""
     holder: dict[str, Any] = {}
     place: list[object] = []
+    in_list = False
     for part in path:
         if isinstance(value, dict):
             holder = value
-            place += [(key, value[key]) for key in PLACE_KEYS if isinstance(value.get(key), int | str) and key != part]
+            keys = PLACE_KEYS[1:] if in_list else PLACE_KEYS
+            place += [(key, value[key]) for key in keys if key != part and isinstance(value.get(key), int | str)]
             place.append(part)
             value = value.get(part)
+            in_list = False
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            inner = value[int(part)]
-            index = inner.get("index") if isinstance(inner, dict) else None
-            place.append(part if not isinstance(index, int) else "*")
-            value = inner
+            value = value[int(part)]
+            index = value.get("index") if isinstance(value, dict) else None
+            place.append(index if isinstance(index, int) else int(part))  # some tell one choice at a time
+            in_list = True
         else:
             break
     return holder, tuple(place)

@@ -44,17 +44,22 @@ class Frames:
         at = 0
         match = _BLANK.search(buffer, max(self._searched - 2, 0))
         while match is not None:
+            _check(match.end() - at)
             events.append(bytes(buffer[at : match.end()]))
             at = match.end()
             match = _BLANK.search(buffer, at)
         del buffer[:at]
         self._searched = len(buffer)
-        if len(buffer) > EVENT_LIMIT:
-            raise Unmaskable("an event without end, or one too long to be masked")
+        _check(len(buffer))
         if last and buffer:
             events.append(bytes(buffer))
             buffer.clear()
         return events
+
+
+def _check(size: int) -> None:
+    if size > EVENT_LIMIT:
+        raise Unmaskable("an event without end, or one too long to be masked")
 
 
 def lines(event: bytes) -> list[Line]:

@@ -6,15 +6,16 @@ In: bytes cut anywhere. Out: the same events in the same order, masked; what is 
 import json
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock._core.mask.event_channels import Channels, Piece, Waiting
 from penstock._core.mask.event_dialects import TEXT_CHANNEL, Channel, Plan, plan
 from penstock._core.mask.event_frames import Frames, Line, lines
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_leaf import LeafMask
+from penstock._core.mask.json_leaf import LeafMask, is_json
 from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded
+from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
@@ -22,9 +23,13 @@ from penstock._core.mask.tracker import TextStream
 __all__ = ["EventStream", "Events"]
 
 _DONE = b"[DONE]"
+_COMPLETE = ([b"event", b" endpoint"], [b"event", b"endpoint"])
+"""The name of the first event of MCP's older transport: its clients wait for it, so that it must not be held."""
 _ALL: tuple[object, ...] = ()
-_INSIDE = re.compile(rb'[^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*+)*+')
+_INSIDE = re.compile(rb'[^"\\\r\n]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\r\n]*+)*+')
 _TEMPLATES = 4
+_LONG_INTEGER = 20
+_QUOTE = 0x22
 _Part = tuple[int, int, bytes | Piece]
 
 
@@ -62,19 +67,20 @@ class Events:
             start, end = len(template.before), len(event) - len(template.after)
             if start <= end and event.startswith(template.before) and event.endswith(template.after):
                 raw = event[start:end]
-                if _INSIDE.fullmatch(raw) and not self._is_complete(template.channel, raw):
+                if _INSIDE.fullmatch(raw):
                     piece = self._piece(template.channel, template.leaf, raw)
                     self._waiting.put([template.before, piece, template.after])
                     self._channels.after_event(())
                     return True
         return False
 
-    def take(self, event: bytes, found: list[Line]) -> None:
-        """Takes any event apart, masks what is complete, and queues it."""
+    def take(self, event: bytes, found: list[Line], *, complete: bool = False) -> None:
+        """Takes any event apart, masks what is complete, and queues it. complete: its data is not part of a text."""
         data_lines = [line for line in found if line.is_data]
         others = [(line, self._block(line.text)) for line in found if not line.is_data]
         parts: list[_Part] = [(line.start, line.end, masked) for line, masked in others if masked != line.text]
-        ends = self._data(event, data_lines, found, parts) if data_lines else ()
+        complete = complete or any(line.text.split(b":", 1) in _COMPLETE for line, _ in others)
+        ends = self._data(event, data_lines, parts, complete=complete) if data_lines else ()
         parts.sort(key=lambda part: part[0])
         event_parts: list[bytes | Piece] = []
         at = 0
@@ -86,7 +92,7 @@ class Events:
         self._channels.after_event(ends)
 
     def _data(
-        self, event: bytes, data_lines: list[Line], found: list[Line], parts: list[_Part]
+        self, event: bytes, data_lines: list[Line], parts: list[_Part], *, complete: bool
     ) -> list[tuple[object, ...]]:
         """Takes the data of an event; returns what it ends."""
         data = data_lines[0].text if len(data_lines) == 1 else b"\n".join([line.text for line in data_lines])
@@ -95,9 +101,8 @@ class Events:
         about = self._json(event, data, data_lines, parts)
         if about is not None:
             return list(about.ends)
-        complete = any(line.text.startswith(b"event:") and line.text[6:].strip() == b"endpoint" for line in found)
         for number, line in enumerate(data_lines):
-            if complete:  # the first event of MCP's older transport, on which its clients wait
+            if complete:
                 parts.append((line.start, line.end, self._block(line.text)))
                 continue
             text = line.text if number == 0 else b"\n" + line.text
@@ -108,26 +113,26 @@ class Events:
         return []
 
     def _json(self, event: bytes, data: bytes, data_lines: list[Line], parts: list[_Part]) -> Plan | None:
-        """Takes data that is JSON; returns None if it is not."""
-        if data[:1] not in (b"{", b"[", b'"'):
+        """Takes data that is JSON; returns None if it is not. Raises Unmaskable."""
+        if data.lstrip()[:1] not in (b"{", b"[", b'"'):
             return None
         reader = JsonReader(self._named, paths=True)
         reader.buffer += data
         leaves = reader.read(last=True)
-        if reader.broken:
+        if reader.broken or (b"\n" in data and any(b"\n" in data[leaf.start : leaf.end] for leaf in leaves)):
+            if self._named is not None and data.lstrip()[:1] != b'"':
+                raise Unmaskable("an event is not JSON, so what the JSON pointers name cannot be found")
             return None
         try:
-            about = plan(json.loads(data.decode("utf-8", "replace"), strict=False))
-        except (ValueError, RecursionError):
+            about = plan(json.loads(data.decode("utf-8", "replace"), strict=False, parse_int=_integer))
+        except RecursionError:
+            raise Unmaskable("an event is nested too deep to be masked") from None
+        except ValueError:
             return None
         place = _Places(data_lines)
-        complete = []
+        told, complete = _parted(about, leaves, data)
         template = None
-        for leaf in leaves:
-            channel = _channel(about, leaf, data)
-            if channel is None or self._is_complete(channel, data[leaf.start + 1 : leaf.end - 1]):
-                complete.append(leaf)
-                continue
+        for leaf, channel in told:
             start, end = place.raw(leaf.start + 1), place.raw(leaf.end - 1)
             template = _Template(event[:start], event[end:], channel, leaf)
             parts.append((start, end, self._piece(channel, leaf, data[leaf.start + 1 : leaf.end - 1])))
@@ -137,13 +142,12 @@ class Events:
             self._templates = [template, *self._templates[: _TEMPLATES - 1]]
         return about
 
-    def _is_complete(self, channel: Channel, raw: bytes) -> bool:
-        return channel.alone and self._leaves.is_complete(decoded(raw))
-
     def _piece(self, channel: Channel, leaf: Leaf, raw: bytes) -> Piece:
         text = decoded(raw)
         alone = self._leaves.finds(leaf, text) if channel.alone else ()
-        return self._channels.piece(channel, text, raw, alone, in_json=True)
+        piece = self._channels.piece(channel, text, raw, alone, in_json=True)
+        piece.is_json = channel.alone and is_json(text)
+        return piece
 
     def _block(self, text: bytes) -> bytes:
         return TextStream(self._finder, self._mint).feed(text, last=True) if self._finder.occurs(text) else text
@@ -165,11 +169,27 @@ class EventStream:
         return events.final(last=last)
 
 
-def _channel(about: Plan, leaf: Leaf, data: bytes) -> Channel | None:
-    """Returns the channel that a leaf continues, None if it is complete in itself."""
-    if leaf.is_key or leaf.whole or data[leaf.start] != 0x22:
-        return None
-    return about.channel(tuple(part.decode("utf-8", "replace") for part in leaf.path))
+def _integer(digits: str) -> int:
+    """Returns an integer; 0 for one that Python would refuse to read: only small ones say anything here."""
+    return int(digits) if len(digits) < _LONG_INTEGER else 0
+
+
+def _parted(about: Plan, leaves: list[Leaf], data: bytes) -> tuple[list[tuple[Leaf, Channel]], list[Leaf]]:
+    """Returns the leaves that continue a channel with it, and those that are complete in themselves.
+
+    Of strings with the same path, in an object with a key twice, readers take the last: it is the piece of the channel.
+    """
+    told, complete = [], []
+    seen: dict[tuple[bytes, ...], int] = {}
+    for leaf in reversed(leaves):
+        is_string = not leaf.is_key and not leaf.whole and data[leaf.start] == _QUOTE
+        channel = about.channel(tuple(part.decode("utf-8", "replace") for part in leaf.path)) if is_string else None
+        if channel is None:
+            complete.append(leaf)
+            continue
+        before = seen[leaf.path] = seen.get(leaf.path, -1) + 1
+        told.append((leaf, replace(channel, key=("before", before, *channel.key)) if before else channel))
+    return told[::-1], complete[::-1]
 
 
 class _Places:

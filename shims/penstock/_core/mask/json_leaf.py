@@ -14,7 +14,10 @@ from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import Tracker
 
-__all__ = ["LeafMask"]
+__all__ = ["LeafMask", "Splice", "is_json", "spliced"]
+
+Splice = tuple[int, int, bytes]
+"""Where something begins and ends, and what takes its place."""
 
 GUARD = b"\0"
 """Stands between leaves that are looked through together: no pattern can match it."""
@@ -31,7 +34,7 @@ class LeafMask:
         self._mint = mint
         self._depth = depth
 
-    def splices(self, source: bytes | bytearray, leaves: list[Leaf]) -> list[tuple[int, int, bytes]]:
+    def splices(self, source: bytes | bytearray, leaves: list[Leaf]) -> list[Splice]:
         """Returns what to put in the place of which bytes of the source; leaves that stay as they are have no part."""
         texts = [self._text(source, leaf) for leaf in leaves]
         found = []
@@ -70,6 +73,8 @@ class LeafMask:
 
     def finds(self, leaf: Leaf, text: bytes) -> list[Find]:
         """Returns what is found in a string by itself, in bytes of its text."""
+        if (name := self._finder.exact.get(text)) is not None:
+            return [Find(0, len(text), 0, len(text), name, text, True)]
         given = _given(leaf, text)
         if not self._finder.occurs(given):
             return []
@@ -83,60 +88,69 @@ class LeafMask:
                 inside.append(find)
         return inside
 
-    def is_complete(self, text: bytes) -> bool:
-        """Returns whether a string is a value of its own, not a piece of a longer text: an exact value, or JSON."""
-        return text in self._finder.exact or (text[:1] in (b"{", b"[") and _json_leaves(text) is not None)
-
     def _changed(self, leaf: Leaf, raw: bytes, text: bytes) -> bytes | None:
         if leaf.whole:
-            return b'"%s"' % encoded(self._mint.token("json", text))
+            return b'"%s"' % self._mint.token("json", text)
         if leaf.signed:
             if Tracker(self._finder.known, self._mint).feed(text, last=True):
                 raise Unmaskable("a known value stands in signed text, which cannot be changed")
             return None
         if not leaf.is_key and (name := self._finder.exact.get(text)) is not None:
-            return b'"%s"' % encoded(self._mint.token(name, text))
+            return b'"%s"' % self._mint.token(name, text)
         is_string = raw.startswith(b'"')
-        if is_string and self._may_be_nested(leaf, text):
-            inner = self._nested(text)
-            if inner is not None and not (self._finder.may_span and self._finder.known.look(inner)[0]):
-                return None if inner is text else b'"%s"' % encoded(inner)
+        edits = self._nested(text) if is_string and self._may_be_nested(leaf, text) else None
+        if edits is None:
+            edits = self._flat(leaf, text)
+        if not edits:
+            return None
+        if not is_string:
+            return b'"%s"' % edits[0][2]
+        inner = raw[1:-1]
+        spans = raw_spans(inner, [(start, end) for start, end, _ in edits])
+        return b'"%s"' % spliced(inner, [(*span, encoded(new)) for span, (_, _, new) in zip(spans, edits, strict=True)])
+
+    def _flat(self, leaf: Leaf, text: bytes) -> list[Splice]:
+        """Returns what to put where in a text that is looked at as it is."""
         given = _given(leaf, text)
         offset = len(given) - len(text) - 1
-        spans, tokens = [], []
+        edits = []
         for stretch in Tracker(self._finder, self._mint).feed(given, last=True):
             start, end = max(stretch.start - offset, 0), min(stretch.end - offset, len(text))
             if start < end:
-                spans.append((start, end))
-                tokens.append(encoded(stretch.token))
-        if not spans:
+                edits.append((start, end, stretch.token))
+        return edits
+
+    def _nested(self, text: bytes) -> list[Splice] | None:
+        """Returns what to put where in a text that is JSON; None if it is not, or if a known value stands across it."""
+        reader = JsonReader()
+        reader.buffer += text
+        leaves = reader.read(last=True)
+        if reader.broken:
             return None
-        return b'"%s"' % (_spliced(raw[1:-1], raw_spans(raw[1:-1], spans), tokens) if is_string else tokens[0])
-
-    def _nested(self, text: bytes) -> bytes | None:
-        """Returns JSON from inside of a string, masked, the same object if nothing was; None if it is not JSON."""
-        leaves = _json_leaves(text)
-        if leaves is None:
+        mint = self._mint.another()
+        splices = LeafMask(self._finder, mint, self._depth + 1).splices(text, leaves)
+        if self._finder.may_span and self._finder.known.look(spliced(text, splices))[0]:
             return None
-        splices = LeafMask(self._finder, self._mint, self._depth + 1).splices(text, leaves)
-        if not splices:
-            return text
-        return _spliced(text, [(start, end) for start, end, _ in splices], [new for _, _, new in splices])
+        self._mint.add(mint)
+        return splices
 
 
-def _json_leaves(text: bytes) -> list[Leaf] | None:
-    """Returns the leaves of a text that is JSON, None if it is not."""
+def is_json(text: bytes) -> bool:
+    """Returns whether a text is an object or array of JSON."""
+    if text.lstrip()[:1] not in (b"{", b"["):
+        return False
     reader = JsonReader()
     reader.buffer += text
-    leaves = reader.read(last=True)
-    return None if reader.broken else leaves
+    reader.read(last=True, tell=False)
+    return not reader.broken
 
 
-def _spliced(raw: bytes, spans: list[tuple[int, int]], tokens: list[bytes]) -> bytes:
-    out = []
+def spliced(raw: bytes | bytearray, splices: list[Splice]) -> bytes:
+    """Returns the bytes with what is put in the place of others."""
+    out: list[bytes | bytearray] = []
     at = 0
-    for (start, end), token in zip(spans, tokens, strict=True):
-        out += [raw[at:start], token]
+    for start, end, new in splices:
+        out += [raw[at:start], new]
         at = end
     out.append(raw[at:])
     return b"".join(out)

@@ -9,7 +9,7 @@ import json
 import re
 
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_leaf import LeafMask
+from penstock._core.mask.json_leaf import LeafMask, spliced
 from penstock._core.mask.json_reader import LEAF, Leaf
 from penstock._core.mask.json_string import decoded
 from penstock._core.mask.token import Mint
@@ -27,7 +27,7 @@ _NUMBER = b"0123456789+-.eE"
 
 def masked_document(finder: Finder, mint: Mint, data: bytes) -> bytes | None:
     """Returns the masked document, the same object if nothing is masked, None if it must be read as a whole."""
-    if b"thinking" in data or finder.is_spaced_out(data):
+    if b"thinking" in data or b"signature_delta" in data or finder.is_spaced_out(data):
         return None
     finds, _ = finder.look(data)
     if any(find.until is not None for find in finds):
@@ -53,15 +53,7 @@ def masked_document(finder: Finder, mint: Mint, data: bytes) -> bytes | None:
     except (ValueError, RecursionError):
         return None
     splices = LeafMask(finder, mint).splices(data, leaves_at(data, plain, sorted(spans)))
-    if not splices:
-        return data
-    out = []
-    at = 0
-    for start, end, new in splices:
-        out += [data[at:start], new]
-        at = end
-    out.append(data[at:])
-    return b"".join(out)
+    return spliced(data, splices) if splices else data
 
 
 def leaves_at(data: bytes, plain: bytes, spans: list[tuple[int, int]]) -> list[Leaf]:

@@ -62,6 +62,8 @@ class JsonReader:
         self.read_to = 0
         """How far the buffer is read and every leaf told; drop() forgets it."""
         self.broken = False
+        self.has_read = False
+        """Whether anything inside of an object or array was JSON."""
         self._named = named
         self._paths = paths
         self._by_runs = named is None and not paths
@@ -70,7 +72,7 @@ class JsonReader:
         self._state = _VALUE
         self._kinds = bytearray()  # { or [ of each open container
         self._path: list[bytes] = []
-        self._key: Leaf | None = None
+        self._pending: list[Leaf] = []  # not told before what follows shows that they are what they seem
         self._whole: tuple[int, int] | None = None  # where what a pointer names begins, and its depth
         self._quote_from = 0
         self._begun = False
@@ -80,9 +82,9 @@ class JsonReader:
         del self.buffer[: self.read_to]
         self._at -= self.read_to
         self._quote_from -= self.read_to
-        if self._key is not None:
-            self._key.start -= self.read_to
-            self._key.end -= self.read_to
+        for leaf in self._pending:
+            leaf.start -= self.read_to
+            leaf.end -= self.read_to
         if self._whole is not None:
             self._whole = self._whole[0] - self.read_to, self._whole[1]
         self.read_to = 0
@@ -107,7 +109,7 @@ class JsonReader:
                 break
         if not self._kinds:
             self.read_to = self._at  # only blanks are between values, and what is told already
-        if last and self.read_to < len(buffer):
+        if last and (self._kinds or self.read_to < len(buffer)):
             self.broken = True
         if len(buffer) - self.read_to > TOKEN_LIMIT and not self.broken:
             raise Unmaskable("a JSON value is too long to be masked")
@@ -135,6 +137,7 @@ class JsonReader:
                     leaves.append(Leaf(*value.span(), False, key, False, (), signed))
             else:
                 leaves.extend(Leaf(*element.span()) for element in found)
+        self.has_read = True
         self._at = self.read_to = end
         self._state = _KEY if in_object else _VALUE
 
@@ -155,7 +158,7 @@ class JsonReader:
                 self._state = _KEY if self._kinds[-1] == _OBJECT else _VALUE
                 if self._kinds[-1] == _ARRAY and not self._by_runs:
                     self._path[-1] = b"%d" % (int(self._path[-1]) + 1)
-                self._tell()
+                self._tell(leaves)
                 return True
             if byte == (_OBJECT_END if self._kinds[-1] == _OBJECT else _ARRAY_END):
                 return self._close(leaves)
@@ -168,14 +171,15 @@ class JsonReader:
         self.broken = True
         return False
 
-    def _tell(self) -> None:
+    def _tell(self, leaves: list[Leaf]) -> None:
         if self._whole is None:
+            leaves.extend(self._pending)
+            self._pending.clear()
             self.read_to = self._at
 
     def _open(self, leaves: list[Leaf], byte: int) -> bool:
         if len(self._kinds) == DEPTH_LIMIT:
             raise Unmaskable("JSON is nested too deep to be masked")
-        self._told_key(leaves)
         if self._whole is None and self._is_named():
             self._whole = self._at, len(self._kinds)
         self._at += 1
@@ -183,7 +187,7 @@ class JsonReader:
         self._path.append(b"0" if byte == _ARRAY else b"")
         self._types.append(b"")
         self._state = _FIRST_VALUE if byte == _ARRAY else _FIRST_KEY
-        self._tell()
+        self._tell(leaves)
         return True
 
     def _close(self, leaves: list[Leaf]) -> bool:
@@ -193,19 +197,13 @@ class JsonReader:
         self._types.pop()
         self._state = _NEXT if self._kinds else _VALUE
         if self._whole is not None and self._whole[1] == len(self._kinds):
-            leaves.append(Leaf(self._whole[0], self._at, whole=True))
+            self._pending.append(Leaf(self._whole[0], self._at, whole=True))
             self._whole = None
-        self._tell()
+        self._tell(leaves)
         return True
 
     def _is_named(self) -> bool:
         return self._named is not None and self._named(self._path)
-
-    def _told_key(self, leaves: list[Leaf]) -> None:
-        """Tells the key whose value now begins: not before, so that what is not JSON is scanned with its key."""
-        if self._key is not None:
-            leaves.append(self._key)
-            self._key = None
 
     def _string(self, leaves: list[Leaf], *, last: bool) -> bool:
         end = self._string_end()
@@ -217,7 +215,8 @@ class JsonReader:
             self._state = _COLON
             self._path[-1] = decoded(bytes(self.buffer[start + 1 : end - 1]))
             if self._whole is None:
-                self._key = Leaf(start, end, is_key=True)
+                self._pending.append(Leaf(start, end, is_key=True))
+            self.has_read = True
             return True
         return self._value(leaves, end, last=last)
 
@@ -260,15 +259,17 @@ class JsonReader:
                 self.broken = True
             if self.broken or not last:
                 return False
-        self._told_key(leaves)
+        else:
+            self.has_read = True
         if self._whole is None:
             key = self._path[-1] if self._kinds and self._kinds[-1] == _OBJECT else b""
             signed = key in _SIGNED_MEMBERS and self._is_signed(key, self._at, end)
             path = tuple(self._path) if self._paths else ()
-            leaves.append(Leaf(self._at, end, False, key, self._is_named(), path, signed))
+            self._pending.append(Leaf(self._at, end, False, key, self._is_named(), path, signed))
         self._at = end
         self._state = _NEXT if self._kinds else _VALUE
-        self._tell()
+        if not self._kinds:
+            self._tell(leaves)
         return True
 
     def _is_signed(self, key: bytes, start: int, end: int) -> bool:

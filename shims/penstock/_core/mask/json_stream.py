@@ -5,7 +5,7 @@ What is not JSON is scanned as text from where it stops being JSON.
 """
 
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_leaf import LeafMask
+from penstock._core.mask.json_leaf import LeafMask, spliced
 from penstock._core.mask.json_reader import JsonReader
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
@@ -19,13 +19,13 @@ _QUICK_FROM = 1024
 
 
 class JsonStream:
-    """Masks one JSON body. strict: what is not JSON is refused if there are pointers to follow."""
+    """Masks one JSON body. With pointers to follow, it refuses what is broken; strict: also what is no JSON at all."""
 
     def __init__(self, finder: Finder, mint: Mint, named: Named | None, *, strict: bool) -> None:
         self._leaves = LeafMask(finder, mint)
         self._reader = JsonReader(named)
         self._named = named is not None
-        self._strict = strict and self._named
+        self._strict = strict
         self._text: TextStream | None = None
         self._finder = finder
         self._mint = mint
@@ -38,15 +38,11 @@ class JsonStream:
         reader.buffer += data
         tell = self._named or len(data) < _QUICK_FROM or not self._is_clear(bytes(reader.buffer))
         leaves = reader.read(last=last, tell=tell)
-        out: list[bytes | bytearray] = []
-        at = 0
-        for start, end, new in self._leaves.splices(reader.buffer, leaves) if tell else ():
-            out += [reader.buffer[at:start], new]
-            at = end
-        out.append(reader.buffer[at : reader.read_to])
+        done = reader.buffer[: reader.read_to]
+        out = [spliced(done, self._leaves.splices(done, leaves)) if tell else bytes(done)]
         reader.drop()
         if reader.broken:
-            if self._strict:
+            if self._named and (self._strict or reader.has_read):
                 raise Unmaskable("the body is not JSON, so what its JSON pointers name cannot be found")
             self._text = TextStream(self._finder, self._mint)
             out.append(self._text.feed(bytes(reader.buffer), last=last))

@@ -4,7 +4,6 @@ In: the bytes between the quotes. Out: decoded UTF-8 bytes and offsets. Source: 
 read as the readers do that allow it (control characters, unknown escapes, lone surrogates).
 """
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ __all__ = ["decoded", "encoded", "raw_spans"]
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
 )
+_SPECIAL = re.compile(rb'["\\\x00-\x1f]')
 _SHORT = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
@@ -23,8 +23,8 @@ def decoded(raw: bytes) -> bytes:
 
 
 def encoded(text: bytes) -> bytes:
-    """Returns UTF-8 text as it stands between the quotes of a JSON string."""
-    return json.dumps(text.decode(), ensure_ascii=False)[1:-1].encode()
+    """Returns text as it stands between the quotes of a JSON string; bytes that are not UTF-8 stay as they are."""
+    return _SPECIAL.sub(_escaped, text)
 
 
 def raw_spans(raw: bytes, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -45,6 +45,11 @@ def raw_spans(raw: bytes, spans: Iterable[tuple[int, int]]) -> list[tuple[int, i
         high = raw_at[last + 1] if is_escape[last] else raw_at[last] + end - text_at[last]
         found.append((low, high))
     return found
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    byte = match[0]
+    return b"\\" + byte if byte in b'"\\' else b"\\u%04x" % byte[0]
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -19,11 +19,14 @@ MIN_ANYWHERE = 8
 MIN_LITERAL = 8
 """Bytes of the shortest encoded form that is searched for: shorter ones would hit by chance."""
 MIN_MEMBER = 16
-"""Bytes of the shortest string inside of a secret that is JSON (a service account) which is searched for by itself."""
+"""Bytes of the shortest string inside of a secret that is JSON (a service account) which is searched for by itself;
+MIN_ANYWHERE where its name tells that it is secret."""
 MIN_DISTINCT = 4
 """Different bytes that a line of a secret must have: rulers and blank lines are not secret."""
 FOLDS = (76, 64)
 """Characters to a line of folded base64: MIME and `base64`, then PEM and `openssl`."""
+
+_TELLING = re.compile(r"pass|pw|secret|key|token|credential|auth", re.IGNORECASE)
 
 COMMON = frozenset(
     b"password passw0rd password1 changeme changeit default1 development production staging testing localhost "
@@ -73,21 +76,27 @@ def _lines(value: bytes) -> Iterator[bytes]:
 
 
 def _members(value: bytes) -> Iterator[bytes]:
-    """Yields the strings in a JSON secret that are long and neither prose nor an address."""
+    """Yields a secret that is JSON as others write it, and the strings in it that are neither prose nor an address."""
     try:
-        waiting = [json.loads(value)]
+        document = json.loads(value)
     except (ValueError, RecursionError):
         return
+    for separators in ((",", ":"), (", ", ": ")):
+        yield json.dumps(document, separators=separators).encode()
+        yield json.dumps(document, separators=separators, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    waiting = [("", document)]
     while waiting:
-        inner = waiting.pop()
+        name, inner = waiting.pop()
         if isinstance(inner, dict):
-            waiting.extend(inner.values())
+            waiting.extend(inner.items())
         elif isinstance(inner, list):
-            waiting.extend(inner)
+            waiting.extend((name, element) for element in inner)
         elif isinstance(inner, str):
             member = inner.strip().encode("utf-8", "surrogatepass")
+            least = MIN_ANYWHERE if _TELLING.search(name) else MIN_MEMBER
             is_prose = b" " in member and b"\n" not in member
-            if len(member) >= MIN_MEMBER and not is_prose and not member.startswith((b"http://", b"https://")):
+            is_address = member.startswith((b"http://", b"https://"))
+            if len(member) >= least and not (is_prose or is_address or is_exact_only(member)):
                 yield member
 
 

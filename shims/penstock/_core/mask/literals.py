@@ -14,7 +14,7 @@ from penstock._core.verdict import KnownValue
 
 __all__ = ["Literals", "literals"]
 
-_STRUCTURE = b'",{['
+_STRUCTURE = b'",{}[]'
 HEAD = 16
 """Bytes of a spelling that are searched for: more would only enlarge the automaton."""
 

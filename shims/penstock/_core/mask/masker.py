@@ -6,16 +6,14 @@ In: known values, a mask specification, content with its type. Out: masked conte
 from collections.abc import Mapping, Sequence
 
 from penstock._core.mask.content import Kind, encoding_problem, kind_of, type_problem
-from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_quick import masked_document
 from penstock._core.mask.json_reader import DEPTH_LIMIT
-from penstock._core.mask.ndjson_stream import NdjsonStream
 from penstock._core.mask.outcome import NOTHING_MASKED, Masked, Unmaskable
 from penstock._core.mask.percent import percent_finds
 from penstock._core.mask.pointer import matcher
-from penstock._core.mask.span_guard import SpanGuard
-from penstock._core.mask.text_stream import FormStream, SniffedStream, Stream, is_plain
+from penstock._core.mask.sniffed_stream import SniffedStream, is_plain
+from penstock._core.mask.text_stream import FormStream, Stream
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 from penstock._core.verdict import KnownValue, MaskSpec
@@ -26,6 +24,7 @@ QUICK_LIMIT = 1 << 20
 """Bytes of the longest body that a scan of its raw bytes may clear: as much as the readers hold of one value."""
 _QUICK = frozenset({Kind.JSON, Kind.TEXT})
 _OPENING = (b"{", b"[")
+_CLOSING = (b"}", b"]")
 _NUL_PROBLEM = "text with NUL bytes cannot be masked: it may be UTF-16"
 
 
@@ -100,10 +99,12 @@ class Masker:
             return Masked(data, NOTHING_MASKED)
         kind = self._kind(content_type, content_encoding)
         is_json = kind in _QUICK and data[:1] in _OPENING
-        if (is_json or (kind is Kind.TEXT and is_plain(data))) and self._named is None and self._is_shallow(data):
-            if b"\\" not in data and not self._finder.occurs_raw(data):
+        if (is_json or (kind is Kind.TEXT and is_plain(data))) and self._named is None and self._is_short(data):
+            end = data.find(b"\n") if is_json else -1
+            may_be_lines = end >= 0 and data[:end].rstrip()[-1:] in _CLOSING
+            if b"\\" not in data and not (may_be_lines and data[end:].strip()) and not self._finder.occurs_raw(data):
                 return Masked(data, NOTHING_MASKED)  # each string of JSON stands in the body as it is, between quotes
-            if is_json and not self._finder.may_span:
+            if is_json and not may_be_lines and not self._finder.may_span:
                 mint = Mint(key)
                 quick = masked_document(self._finder, mint, data)
                 if quick is not None:
@@ -113,8 +114,8 @@ class Masker:
         return Masked(masked, body.counts) if body.counts else Masked(data, NOTHING_MASKED)
 
     @staticmethod
-    def _is_shallow(data: bytes) -> bool:
-        """Returns whether the body is of a kind and size that the readers never refuse."""
+    def _is_short(data: bytes) -> bool:
+        """Returns whether the body is of a size that the readers never refuse."""
         size = len(data)
         if size > QUICK_LIMIT or b"\0" in data:
             return False
@@ -132,16 +133,6 @@ class Masker:
         return kind
 
     def _stream(self, kind: Kind, mint: Mint) -> Stream:
-        finder, named = self._finder, self._named
-        if kind is Kind.BINARY:
-            return TextStream(finder, mint)
         if kind is Kind.FORM:
-            return FormStream(finder, mint)
-        stream: Stream
-        if kind is Kind.LINES:
-            stream = NdjsonStream(finder, mint, named)
-        elif kind is Kind.EVENTS:
-            stream = EventStream(finder, mint, named)
-        else:
-            stream = SniffedStream(finder, mint, named, strict=kind is Kind.JSON)
-        return SpanGuard(stream, finder) if finder.may_span else stream
+            return FormStream(self._finder, mint)
+        return SniffedStream(self._finder, mint, self._named, kind)

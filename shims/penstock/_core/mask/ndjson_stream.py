@@ -1,7 +1,7 @@
 """Masks lines of JSON (NDJSON): some services tell texts in pieces that way, so each line is an event.
 
-In: bytes cut anywhere. Out: the same lines in the same order, masked. After the first line that is not JSON,
-all is masked as one JSON body.
+In: bytes cut anywhere. Out: the same lines in the same order, masked. After the first line that is not JSON, all is
+masked as one JSON body.
 """
 
 from penstock._core.mask.event_frames import EVENT_LIMIT, Line
@@ -9,11 +9,12 @@ from penstock._core.mask.event_stream import Events
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_reader import JsonReader
 from penstock._core.mask.json_stream import JsonStream
-from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 
 __all__ = ["NdjsonStream"]
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class NdjsonStream:
@@ -23,46 +24,49 @@ class NdjsonStream:
         self._events = Events(finder, mint, named)
         self._rest = JsonStream(finder, mint, named, strict=True)
         self._in_rest = False
+        self._is_first = True
         self._buffer = bytearray()
+        self._searched = 0
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
         """Takes the next bytes; returns the lines that are final. Raises Unmaskable. last: nothing follows."""
         if self._in_rest:
             return self._rest.feed(data, last=last)
-        searched = len(self._buffer)
-        self._buffer += data
+        buffer = self._buffer
+        buffer += data
         at = 0
         while not self._in_rest:
-            end = self._buffer.find(b"\n", max(at, searched)) + 1
+            end = buffer.find(b"\n", max(at, self._searched)) + 1
             if end == 0:
-                if not last or at == len(self._buffer):
+                self._in_rest = len(buffer) - at > EVENT_LIMIT
+                if not last or at == len(buffer):
                     break
-                end = len(self._buffer)
-            line = bytes(self._buffer[at:end])
-            if self._take(line):
+                end = len(buffer)
+            if end - at <= EVENT_LIMIT and self._take(bytes(buffer[at:end])):
                 at = end
             else:
                 self._in_rest = True
-        del self._buffer[:at]
-        if self._in_rest:
-            rest = bytes(self._buffer)
-            self._buffer.clear()
-            return self._events.final(last=True) + self._rest.feed(rest, last=last)
-        if len(self._buffer) > EVENT_LIMIT:
-            raise Unmaskable("a line is too long to be masked")
-        return self._events.final(last=last)
+        del buffer[:at]
+        self._searched = len(buffer)
+        if not self._in_rest:
+            return self._events.final(last=last)
+        rest = bytes(buffer)
+        buffer.clear()
+        return self._events.final(last=True) + self._rest.feed(rest, last=last)
 
     def _take(self, line: bytes) -> bool:
         """Takes one line; returns False if it is not one JSON value."""
-        text = line.strip()
         if self._events.take_alike(line):
             return True
+        text = line.removeprefix(_BOM).strip() if self._is_first else line.strip()
+        self._is_first = False
         if text:
             reader = JsonReader()
             reader.buffer += text
-            reader.read(last=True)
-            if reader.broken or text[:1] not in (b"{", b"["):
+            reader.read(last=True, tell=False)
+            if reader.broken:
                 return False
         start = line.find(text)
-        self._events.take(line, [Line(True, start, start + len(text), text)] if text else [])
+        found = [Line(True, start, start + len(text), text)] if text else []
+        self._events.take(line, found, complete=text[:1] not in (b"{", b"[", b'"'))
         return True

@@ -47,7 +47,7 @@ def _sequence_prefix(items: list[Any]) -> str:
 def _item_prefix(item: Any) -> str:
     """Returns the prefixes of one item, "" if only the empty one is not the whole."""
     kind, value = str(item[0]), item[1]
-    if kind in ("LITERAL", "IN", "AT"):
+    if kind in ("LITERAL", "NOT_LITERAL", "IN", "AT"):
         return ""
     if kind == "SUBPATTERN":
         return _sequence_prefix(list(value[3]))
@@ -68,6 +68,8 @@ def _item(item: Any) -> str:
     kind, value = str(item[0]), item[1]
     if kind == "LITERAL":
         return _byte(value)
+    if kind == "NOT_LITERAL":
+        return f"[^{_byte(value)}]"
     if kind == "IN":
         return _class(value)
     if kind == "AT" and str(value) in _PLACES:

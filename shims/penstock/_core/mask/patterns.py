@@ -1,7 +1,7 @@
 """Finds what the chosen detectors describe, and where one could be about to begin at the end of a text.
 
-In: names of detectors. Out: finds: per pattern the leftmost matches that do not overlap, so that they are a property of
-the text alone; and the begin of the earliest match that more text could complete or prolong.
+In: names of detectors. Out: finds: the match of each pattern at every place, so that they are a property of the text
+alone; and the begin of the earliest match that more text could complete or prolong.
 """
 
 import re
@@ -58,7 +58,7 @@ class Patterns:
                 found.append(find)
                 if until is not None and not find.closed:
                     break  # all that follows is inside
-                match = pattern.search(text, find.high)
+                match = pattern.search(text, find.low + 1)
         return len(text) if last or not self.active else self._beginning(text, begin)
 
     def _beginning(self, text: bytes, begin: int) -> int:

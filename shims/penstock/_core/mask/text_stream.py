@@ -1,34 +1,20 @@
-"""Masks text: forms, and text that turns out to be JSON or events, whatever it is called.
+"""Masks text and forms, and puts maskers behind each other.
 
 In: bytes cut anywhere. Out: the same, masked.
 """
 
 from typing import Protocol
 
-from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_stream import JsonStream
 from penstock._core.mask.outcome import Unmaskable
-from penstock._core.mask.partial import prefixes
-from penstock._core.mask.patterns import compiled
 from penstock._core.mask.percent import percent_finds
-from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 
-__all__ = ["FIELD_LIMIT", "FormStream", "SniffedStream", "Stream", "is_plain"]
+__all__ = ["FIELD_LIMIT", "Checked", "FormStream", "Piped", "Stream"]
 
 FIELD_LIMIT = 1 << 20
 """Bytes of the longest field of a form that is masked."""
-SNIFFED = 512
-"""Bytes after which what has not turned out to be JSON or events is text."""
-
-_SKIPPED = b" \t\r\n"
-_BOM = b"\xef\xbb\xbf"
-_EVENTS_SOURCE = r"(?:(?:event|id):[^\r\n]{0,200}(?:\r\n|\r|\n)){0,2}data: ?[\[{]"
-_EVENTS = compiled(_EVENTS_SOURCE)
-_MAY_BE_EVENTS = compiled(prefixes(_EVENTS_SOURCE))
-_UNSURE = frozenset(byte.to_bytes(1, "big") for byte in _BOM[:1] + _SKIPPED + b"dei")
 
 
 class Stream(Protocol):
@@ -70,42 +56,32 @@ def _fields(data: bytes) -> list[bytes]:
     return [part + b"&" for part in parts[:-1]] + parts[-1:]
 
 
-def is_plain(data: bytes) -> bool:
-    """Returns whether the first byte of a body shows that it is neither JSON nor events."""
-    return data[:1] not in _UNSURE and data[:1] not in (b"{", b"[")
+class Piped:
+    """Masks what one stream lets out with another."""
 
-
-class SniffedStream:
-    """Masks a body that may not be what its type says: many clients read events, or JSON, whatever it is called."""
-
-    def __init__(self, finder: Finder, mint: Mint, named: Named | None, *, strict: bool) -> None:
-        """strict: the body is called JSON."""
-        self._finder = finder
-        self._mint = mint
-        self._named = named
-        self._strict = strict
-        self._begin = b""
-        self._stream: Stream | None = None
+    def __init__(self, first: Stream, second: Stream) -> None:
+        self._first = first
+        self._second = second
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
         """Takes the next bytes; returns what may go out. last: nothing follows. Raises Unmaskable."""
-        if self._stream is None:
-            data = self._begin + data
-            self._stream = self._chosen(data[:SNIFFED], last=last or len(data) >= SNIFFED)
-            self._begin = data if self._stream is None else b""
-            if self._stream is None:
-                return b""
-        return self._stream.feed(data, last=last)
+        return self._second.feed(self._first.feed(data, last=last), last=last)
 
-    def _chosen(self, begin: bytes, *, last: bool) -> Stream | None:
-        """Returns the stream for a body with this begin, None if that cannot be told yet."""
-        if not last and _BOM.startswith(begin):
-            return None
-        text = begin.removeprefix(_BOM).lstrip(_SKIPPED)
-        if _EVENTS.match(text):
-            return EventStream(self._finder, self._mint, self._named)
-        if not last and _MAY_BE_EVENTS.fullmatch(text):
-            return None
-        if self._strict or text[:1] in (b"{", b"["):
-            return JsonStream(self._finder, self._mint, self._named, strict=self._strict)
-        return TextStream(self._finder, self._mint)
+
+class Checked:
+    """Refuses what a stream lets out if a known value stands in it across parts of JSON: no token can replace it there.
+
+    Needed for secrets that are JSON themselves, and for the like.
+    """
+
+    def __init__(self, stream: Stream, finder: Finder) -> None:
+        self._stream = stream
+        self._found = Mint(b"")
+        self._output = TextStream(finder.known, self._found)
+
+    def feed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Takes the next bytes; returns what may go out. last: nothing follows. Raises Unmaskable."""
+        out = self._output.feed(self._stream.feed(data, last=last), last=last)
+        if self._found.counts:
+            raise Unmaskable("a known value stands across parts of JSON, where it cannot be replaced")
+        return out

@@ -15,7 +15,7 @@ __all__ = ["Mint"]
 CHARACTERS = 10
 """Base32 characters of the MAC that are shown: 50 bits, enough to tell two values apart."""
 _CLOSING = "»".encode()
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.@/-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class Mint:
@@ -24,6 +24,15 @@ class Mint:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self.counts: dict[str, int] = {}
+
+    def another(self) -> "Mint":
+        """Returns a mint with the same key that has counted nothing yet."""
+        return Mint(self._key)
+
+    def add(self, other: "Mint") -> None:
+        """Counts what another has counted."""
+        for kind, count in other.counts.items():
+            self.counts[kind] = self.counts.get(kind, 0) + count
 
     def token(self, kind: str, value: bytes) -> bytes:
         """Returns the token for the value and counts it; it is safe inside of JSON strings, markup and headers."""
