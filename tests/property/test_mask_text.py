@@ -138,7 +138,7 @@ def test_each_example_is_masked_alike_for_every_cut_in_two() -> None:
 @example(b"AT61 1904 3002 3457 3201 DE89 3704 0044 0532 0130 00", [30])
 @example(b"password=hunter2hunter2&client_" + b"secret=Zz9Yy8Xx7Ww6Vv5U", [])
 def test_masked_is_the_union_of_all_matches(text: bytes, cuts: list[int]) -> None:
-    """Masked is each match at each place of the whole text, of all detectors and spellings; not one byte beside them."""
+    """Masked is each match at each place of the whole text, of detectors and spellings; not one byte beside them."""
     assert masked_bytes(FINDER, pieces(text[:400], cuts)) == everything(text[:400])
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock._core.mask.detectors import all_detectors
+from penstock._core.mask.detectors import Detector, all_detectors
 from penstock._core.mask.partial import EXACT_REPEATS, prefixes, width
 from penstock._core.mask.patterns import compiled
 
@@ -65,10 +65,10 @@ def test_every_prefix_of_every_match_is_known(pattern: str, data: st.DataObject)
 
 
 @pytest.mark.parametrize("detector", all_detectors(), ids=lambda detector: detector.id)
-def test_every_prefix_of_every_example_is_known(detector: object) -> None:
+def test_every_prefix_of_every_example_is_known(detector: Detector) -> None:
     """With the text before it as context, each example is live from its first byte to its last."""
-    pattern = detector.pattern  # type: ignore[attr-defined] # a Detector
-    for example in detector.examples:  # type: ignore[attr-defined] # a Detector
+    pattern = detector.pattern
+    for example in detector.examples:
         text = b" " + example.encode()
         low, high = compiled(pattern).search(text).span()
         live = compiled(f"(?:{prefixes(pattern)})\\z")
