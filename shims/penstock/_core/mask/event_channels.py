@@ -22,7 +22,9 @@ __all__ = ["WAITING_LIMIT", "Channels", "Piece", "Waiting"]
 WAITING_LIMIT = 1 << 20
 """Bytes of events that may wait for text before them to become final."""
 PATIENCE = 64
-"""Events, or pieces of other texts if its end is told, after which a text has ended: others must not wait for ever."""
+"""Events after which a text has ended that nothing else ends: what comes behind it must not wait for ever."""
+LONG_PATIENCE = 512
+"""The same for a text whose end its dialect tells; so many events, or PATIENCE pieces of other texts."""
 CHANNELS_LIMIT = 256
 """Texts that are told at the same time; beyond it the one that was quiet for longest ends."""
 
@@ -36,7 +38,7 @@ class _Text:
         self.channel = channel
         self.tracker = tracker
         self.stretches: deque[Stretch] = deque()
-        self.fed_at = 0
+        self.fed_at = 0, 0  # events and pieces that had come before its last piece
         self.named_to = -1  # where the last stretch begins whose token is written
         self.quoted = _Quoted() if channel.is_json else None
 
@@ -105,7 +107,7 @@ class Channels:
             text = _Text(channel, Tracker(finder, self._mint))
         self._texts[channel.key] = text  # the one that was quiet for longest comes first
         self._pieces += 1
-        text.fed_at = self._events if channel.alone else self._pieces
+        text.fed_at = self._events, self._pieces
         start = text.tracker.fed
         text.feed(data, also)
         return Piece(text, start, start + len(data), raw, in_json, data)
@@ -118,11 +120,13 @@ class Channels:
                 self._end(key)
         while self._texts:
             key = next(iter(self._texts))
-            text = self._texts[key]
-            quiet = (self._events if text.channel.alone else self._pieces) - text.fed_at
-            if len(self._texts) <= CHANNELS_LIMIT and quiet <= PATIENCE:
+            if len(self._texts) <= CHANNELS_LIMIT and not self._is_over(self._texts[key]):
                 break
             self._end(key)
+
+    def _is_over(self, text: _Text) -> bool:
+        events, pieces = self._events - text.fed_at[0], self._pieces - text.fed_at[1]
+        return events > PATIENCE if text.channel.alone else events > LONG_PATIENCE or pieces > PATIENCE
 
     def _end(self, key: tuple[object, ...]) -> None:
         self._texts.pop(key).feed(b"", (), last=True)

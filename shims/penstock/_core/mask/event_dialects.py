@@ -168,8 +168,12 @@ def plan(value: Any) -> Plan:
             return _Anthropic(value, [()])
         if kind.startswith("response."):
             return _OpenAiResponses(value, [()] if kind in _RESPONSE_OVER else [])
-    if isinstance(value.get("choices"), list):
-        return _OpenAiChat(value)
+    choices = value.get("choices")
+    if isinstance(choices, list):
+        over = [
+            str(at) for at, choice in enumerate(choices) if isinstance(choice, dict) and choice.get("finish_reason")
+        ]
+        return _OpenAiChat(value, [("choice", *_walk(value, ("choices", at))[1]) for at in over])
     return Plan(value) if value.get("jsonrpc") == "2.0" else _Generic(value)
 
 

@@ -9,6 +9,7 @@ from penstock._core.mask.event_stream import Events
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_reader import JsonReader
 from penstock._core.mask.json_stream import JsonStream
+from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
 from penstock._core.mask.token import Mint
 
@@ -38,15 +39,18 @@ class NdjsonStream:
         while not self._in_rest:
             end = buffer.find(b"\n", max(at, self._searched)) + 1
             if end == 0:
-                self._in_rest = len(buffer) - at > EVENT_LIMIT
                 if not last or at == len(buffer):
                     break
                 end = len(buffer)
-            if end - at <= EVENT_LIMIT and self._take(bytes(buffer[at:end])):
+            if end - at > EVENT_LIMIT:
+                break
+            if self._take(bytes(buffer[at:end])):
                 at = end
             else:
                 self._in_rest = True
         del buffer[:at]
+        if len(buffer) > EVENT_LIMIT and not self._in_rest:
+            raise Unmaskable("a line is too long to be masked")
         self._searched = len(buffer)
         if not self._in_rest:
             return self._events.final(last=last)

@@ -85,6 +85,8 @@ class _Re2:
         for pattern in patterns:
             self._set.Add(pattern)
         self._set.Compile()
+        self._options = options
+        self._patterns = patterns
         self._lock = threading.Lock()
         self._overlap = widest + 2  # a byte of context on either side
 
@@ -96,4 +98,5 @@ class _Re2:
             step = max(RE2_WINDOW - self._overlap, RE2_WINDOW // 2)
             for start in range(0, len(text), step):
                 found.update(self._set.Match(text[start : start + step + self._overlap]) or ())
-            return list(found)
+            # a cut looks like the edge of a word, so that what was seen in a part may not be in the text
+            return [index for index in found if re2.compile(self._patterns[index], self._options).search(text)]

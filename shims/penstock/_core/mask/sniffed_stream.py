@@ -4,7 +4,6 @@ In: bytes cut anywhere. Out: the same, masked by the reader that its first bytes
 """
 
 from penstock._core.mask.content import Kind
-from penstock._core.mask.event_frames import EVENT_LIMIT
 from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_leaf import is_json
@@ -21,6 +20,8 @@ __all__ = ["DocumentStream", "SniffedStream", "is_plain"]
 
 SNIFFED = 1024
 """Bytes after which what has not turned out to be anything else is what it is called."""
+FIRST_LINE = 4096
+"""Bytes within which the first of several lines of JSON must end, to be told from one document."""
 
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -103,8 +104,8 @@ class DocumentStream:
         searched = len(begin)
         begin += data
         first = len(begin) - len(begin.removeprefix(_BOM).lstrip(_SPACE))
-        end = begin.find(b"\n", max(searched, first), first + EVENT_LIMIT)
-        if end < 0 and not last and len(begin) - first < EVENT_LIMIT:
+        end = begin.find(b"\n", max(searched, first), first + FIRST_LINE)
+        if end < 0 and not last and len(begin) - first < FIRST_LINE:
             return b""
         self._stream = self._lines if end >= 0 and is_json(bytes(begin[first:end])) else self._document
         self._begin = bytearray()
