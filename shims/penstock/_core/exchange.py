@@ -86,7 +86,7 @@ class Exchange:
         self._spec = MaskSpec()
         self._verdict: Verdict | None = None
         self._link: Link | None = None
-        self._reused = self._slow = False
+        self._reused = self._slow = self._link_slow = False
         self._recording: Recording | None = None
         self._reply: Reply | None = None
         self.state = State.READING
@@ -115,8 +115,7 @@ class Exchange:
             return
         if state is State.FORWARDING or state is State.RELAYING:
             self._send_on()
-            if state is State.FORWARDING:
-                self._watch(self._env.limits.body_timeout_s)
+            self._watch_upload()
         elif state is State.COLLECTING:
             self._watch(self._env.limits.body_timeout_s)
             if self._body.size > self._max_body:
@@ -129,8 +128,7 @@ class Exchange:
         self._body.complete = True
         if self.state is State.FORWARDING or self.state is State.RELAYING:
             self._send_on()
-            if self.state is State.FORWARDING:
-                self._watch(self._env.limits.answer_timeout_s)
+            self._watch_upload()
         elif self.state is State.COLLECTING:
             self._ask(BodyState.WHOLE)
 
@@ -200,7 +198,7 @@ class Exchange:
             self._refuse(of_verdict(self._pending))
         elif state is State.COLLECTING:
             self._refuse(refusals.REST_MISSING)
-        elif state is State.FORWARDING and not self._body.complete:
+        elif state is State.FORWARDING and not self._body.complete and not self._link_slow:
             self._refuse(refusals.REST_MISSING_UPSTREAM)
         elif state is State.FORWARDING:
             self._refuse(refusals.UPSTREAM_SILENT)
@@ -231,8 +229,7 @@ class Exchange:
             self._party.resume()
         if self._slow:
             link.pause()
-        limits = self._env.limits
-        self._watch(limits.answer_timeout_s if body.complete else limits.body_timeout_s)
+        self._watch_upload()
 
     def open_failed(self, code: str, reason: str) -> None:
         """Takes that no connection could be made; reason: one line for people."""
@@ -305,7 +302,9 @@ class Exchange:
     def link_slow(self, slow: bool) -> None:
         """Takes that the upstream reads more slowly than the agent sends, or that it has caught up."""
         if self.state is not State.DONE:
+            self._link_slow = slow
             (self._party.pause if slow else self._party.resume)()
+            self._watch_upload()
 
     # Steps.
 
@@ -316,6 +315,12 @@ class Exchange:
 
     def _watch(self, seconds: float) -> None:
         self.deadline = self._env.clock() + seconds
+
+    def _watch_upload(self) -> None:
+        """Gives the agent its time for the next piece, or the upstream its own if the request waits for it."""
+        if self.state is State.FORWARDING:
+            limits, waits = self._env.limits, self._body.complete or self._link_slow
+            self._watch(limits.answer_timeout_s if waits else limits.body_timeout_s)
 
     def _ask(self, body_state: BodyState) -> None:
         self._asked_whole = body_state is not BodyState.WITHHELD

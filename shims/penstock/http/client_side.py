@@ -79,8 +79,8 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._field_bytes = 0
-        self._head_bytes = 0
-        self._in_head = False
+        self._head_bytes = self._empty_bytes = 0
+        self._in_head = self._began = self._moved = False
         self._active: Exchange | _Rejected | None = None
         self._queue: deque[Exchange | _Rejected] = deque()
         self._receiving: Exchange | _Rejected | None = None
@@ -102,17 +102,14 @@ class ClientConnection(asyncio.Protocol):
         if self._closing:
             self._linger(len(data))
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._hub.env.limits.max_head_bytes:
-                self._reject(HEAD_TOO_LARGE)
-                return
+        self._began = self._moved = False
         self._feed(data)
+        self._bound(len(data))
         if self._active is not None:
             self._run()
             if len(self._queue) >= MAX_QUEUED:
                 self.pause()
-        elif self._in_head and self._head_bytes == 0:
+        elif self._in_head and self._began:
             self._deadline = self._hub.env.clock() + self._hub.env.limits.head_timeout_s
 
     def eof_received(self) -> bool:
@@ -155,7 +152,7 @@ class ClientConnection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Takes more again."""
-        if self._transport is not None and self._paused:
+        if self._transport is not None and self._paused and len(self._queue) < MAX_QUEUED:
             self._paused = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -212,32 +209,40 @@ class ClientConnection(asyncio.Protocol):
     # Steps
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._switch(data[int(upgrade.args[0]) :])
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            _log.error("reading a request failed: %s", type(cause).__name__)
-            self.cut()
-        except httptools.HttpParserError:
-            self._broken()
+        rest = memoryview(data)
+        while rest:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                # The offer is not taken: the request is answered as it is, and the next one is read.
+                self._parser = httptools.HttpRequestParser(self)
+                rest = rest[int(upgrade.args[0]) :]
+                continue
+            except httptools.HttpParserCallbackError as error:
+                cause = error.__context__
+                _log.error("reading a request failed: %s", type(cause).__name__)
+                self.cut()
+            except httptools.HttpParserError:
+                self._broken()
+            return
 
-    def _switch(self, rest: bytes) -> None:
-        """Goes on after a request that offered an upgrade: the offer is not taken, the request is answered as it is."""
-        self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self._feed(rest)
+    def _bound(self, size: int) -> None:
+        """Bounds what one read may add to a head that began before it, or to lines that move nothing on: trailers."""
+        limit = self._hub.env.limits.max_head_bytes
+        if self._in_head and not self._began and isinstance(self._parser, httptools.HttpRequestParser):
+            self._head_bytes += size
+            if self._head_bytes > limit:
+                self._reject(HEAD_TOO_LARGE)
+        self._empty_bytes = 0 if self._moved or self._in_head else self._empty_bytes + size
+        if self._empty_bytes > limit and isinstance(self._parser, httptools.HttpRequestParser):
+            self._broken()
 
     def _broken(self) -> None:
         """Refuses what cannot be parsed, when its turn comes."""
         refusal = BROKEN_REQUEST
         receiving = self._receiving
         if receiving is not None and not receiving.request_complete:
-            if isinstance(receiving, Exchange) and receiving is self._active:
-                receiving.broken(refusal)
-            else:
-                self.cut()
+            receiving.broken(refusal)
         elif receiving is None:
             self._reject(refusal)
         else:
@@ -297,7 +302,7 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._field_bytes = self._head_bytes = 0
-        self._in_head = True
+        self._in_head = self._began = self._moved = True
 
     def on_url(self, url: bytes) -> None:
         """Collects the target."""
@@ -329,11 +334,13 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Hands a piece of the body on."""
+        self._moved = True
         if self._receiving is not None:
             self._receiving.body(data)
 
     def on_message_complete(self) -> None:
         """Hands the end of the request on."""
+        self._moved = True
         if self._receiving is not None:
             self._receiving.end()
 
@@ -341,5 +348,5 @@ class ClientConnection(asyncio.Protocol):
 class _Deaf:
     """Stands for the parser of a connection that is not listened to any more."""
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: bytes | memoryview) -> None:
         pass

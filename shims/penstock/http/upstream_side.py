@@ -33,7 +33,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._taker: Answered | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._head_bytes = self._empty_bytes = 0
+        self._moved = False
         self._answer_headers: list[tuple[bytes, bytes]] = []
         self._in_head = self._informational = False
         self._ended = self._keep = self._released = self._feeding = False
@@ -56,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._break()
                 return
         self._feeding = True
+        self._moved = self._in_head
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -69,6 +71,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._keep = False
         finally:
             self._feeding = False
+        self._empty_bytes = 0 if self._moved else self._empty_bytes + len(data)
+        if self._empty_bytes > self._pool.limits.max_head_bytes:
+            self._break()  # trailers, or what belongs to chunks, without end
         taker.answer_flush()
         if self._released:
             self._give_back()
@@ -103,7 +108,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._taker = taker
         self._parser = httptools.HttpResponseParser(self)
         self._headers = []
-        self._head_bytes = 0
+        self._head_bytes = self._empty_bytes = 0
         self._in_head = True
         self._informational = False
         self._ended = self._keep = self._released = False
@@ -165,6 +170,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # httptools
 
+    def on_message_begin(self) -> None:
+        """Takes the first byte of a message; behind an answer nobody asked for it."""
+        if self._ended:
+            self._keep = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collects a field; after the head it is a trailer, which goes no further."""
         self._headers.append((name, value))
@@ -195,6 +205,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Hands a piece of the body on."""
+        self._moved = True
         if self._ended:
             self._keep = False
         elif self._taker is not None:

@@ -76,6 +76,7 @@ class JsonReader:
         self._whole: tuple[int, int] | None = None  # where what a pointer names begins, and its depth
         self._quote_from = 0
         self._begun = False
+        self._has_value = False
 
     def drop(self) -> None:
         """Forgets what is read."""
@@ -196,6 +197,7 @@ class JsonReader:
         self._path.pop()
         self._types.pop()
         self._state = _NEXT if self._kinds else _VALUE
+        self._has_value = not self._kinds or self._has_value
         if self._whole is not None and self._whole[1] == len(self._kinds):
             self._pending.append(Leaf(self._whole[0], self._at, whole=True))
             self._whole = None
@@ -255,7 +257,7 @@ class JsonReader:
         if not self._kinds:
             rest = _SPACE.match(self.buffer, end)
             assert rest is not None
-            if rest.end() < len(self.buffer):
+            if rest.end() < len(self.buffer) or self._has_value:
                 self.broken = True
             if self.broken or not last:
                 return False

@@ -98,15 +98,14 @@ def test_the_recorded_copy_is_always_masked_with_the_detectors_of_credentials(
     assert Route.covers(spec) is masks_keys_for_the_agent
 
 
-def test_the_recorded_copy_keeps_the_other_masks() -> None:
-    """What a rule masks for the agent is masked in the recording too."""
+def test_the_recorded_copy_keeps_the_detectors_of_an_answer() -> None:
+    """Places are masked before, in what the agent gets; masked twice they would show a token of a token."""
     route = Route.of(an_upstream())
     spec = MaskSpec(frozenset({"email"}), frozenset({"/name"}), frozenset({"x-debug"}))
-    fields = (("x-debug", b"anything"), ("x-mail", b"ada@example.com"))
+    token = "«header:ABCDEFGHIJ»".encode()
+    fields = (("x-debug", token), ("x-mail", b"ada@" + b"example.com"))
     masked = dict(route.recorded(spec).mask(fields, KEY, {}))
-    assert masked["x-debug"] != b"anything" and b"ada@" not in masked["x-mail"]
-    body = route.recorded(spec).masker.whole("application/json", "", b'{"name":"Ada"}', key=KEY).data
-    assert b"Ada" not in body
+    assert masked["x-debug"] == token and b"ada@" not in masked["x-mail"]
 
 
 def test_masks_are_kept_and_bounded() -> None:
