@@ -40,6 +40,7 @@ class Config:
     data: Path
     people_issuer: str
     secret_hosts_from_policy: bool = False
+    unsafe_token_service: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
     roles: dict[Role, frozenset[str]] = field(default_factory=lambda: dict(DEFAULT_ROLES))
@@ -75,7 +76,17 @@ class _Reader:
         self._known(
             "",
             self.found,
-            ["listen", "database", "data", "people_issuer", "secret_hosts_from_policy", "tls", "roles", "limits"],
+            [
+                "listen",
+                "database",
+                "data",
+                "people_issuer",
+                "secret_hosts_from_policy",
+                "unsafe_token_service",
+                "tls",
+                "roles",
+                "limits",
+            ],
         )
         listen = self._listen()
         database = self._take(self.found, "database", str, "")
@@ -97,6 +108,7 @@ class _Reader:
             data=Path(data),
             people_issuer=self._take(self.found, "people_issuer", str, "urn:penstock:dev"),
             secret_hosts_from_policy=self._take(self.found, "secret_hosts_from_policy", bool, False),
+            unsafe_token_service=self._take(self.found, "unsafe_token_service", bool, False),
             tls_cert=Path(cert) if cert else None,
             tls_key=Path(key) if key else None,
             roles=self._roles(),

@@ -77,6 +77,11 @@ PROBE_S = 1.0
 PROBE_LIMIT_S = 3.0
 """How long the database may take to answer before the service is NOT_SERVING, seconds."""
 
+UNSAFE = {
+    "unsafe_token_service": "who has an admin's token can get one for anybody, approvers and keepers of secrets too",
+}
+"""What each open mode of the configuration gives up."""
+
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -100,6 +105,7 @@ class _Parts:
 async def serve(config: Config) -> None:
     """Serves until SIGTERM or SIGINT; prints "ready" once it does. Raises PenstockError if it cannot start."""
     _check_data(config.data)
+    _warn(config)
     store = await open_store(config.database)
     try:
         parts = _build(config, store)
@@ -167,23 +173,16 @@ def _build(config: Config, store: Store) -> _Parts:
     policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(policies), server)
     secret_pb2_grpc.add_SecretServiceServicer_to_server(SecretServicer(kept), server)
     shim_pb2_grpc.add_ShimServiceServicer_to_server(ShimServicer(enrolment), server)
-    token_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(Tokens(issuer, journal, clock)), server)
+    if config.unsafe_token_service:
+        token_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(Tokens(issuer, journal, clock)), server)
     recordings = Recordings(store.frames, active, vault)
     recording_pb2_grpc.add_RecordingServiceServicer_to_server(RecordingServicer(recordings), server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(store.audit), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    files = (
-        decision_pb2,
-        approval_pb2,
-        approver_pb2,
-        policy_pb2,
-        secret_pb2,
-        shim_pb2,
-        token_pb2,
-        recording_pb2,
-        audit_pb2,
-    )
+    files = [decision_pb2, approval_pb2, approver_pb2, policy_pb2, secret_pb2, shim_pb2, recording_pb2, audit_pb2]
+    if config.unsafe_token_service:
+        files.append(token_pb2)
     names = [service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     reflection.enable_server_reflection([*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server)
     return _Parts(server, active, holds, journal, health)
@@ -217,6 +216,13 @@ async def _probe(parts: _Parts, store: Store) -> int:
     if store.failing:
         await parts.journal.write(parts.journal.event("log.recovered", NOBODY))
     return await store.policies.epoch()
+
+
+def _warn(config: Config) -> None:
+    """Logs each open mode that is on."""
+    for setting, why in UNSAFE.items():
+        if getattr(config, setting):
+            log.warning("%s is on: %s", setting, why)
 
 
 def _bind(server: grpc.aio.Server, config: Config, address: str) -> None:

@@ -212,10 +212,13 @@ MODULES = {
 
 
 @asynccontextmanager
-async def running_service(folder: Path, database_url: str) -> AsyncIterator[Service]:
-    """Serves for a block over that migrated database, with keys in the folder; then ends it as an operator does."""
+async def running_service(folder: Path, database_url: str, **settings: Any) -> AsyncIterator[Service]:
+    """Serves for a block over that migrated database, with keys in the folder; then ends it as an operator does.
+
+    settings: of the configuration, beside those.
+    """
     sockets = Path(tempfile.mkdtemp(prefix="pst-"))  # a socket's path must be short
-    config = Config((f"unix:{sockets / 's'}",), database_url, folder / "data", DEV_ISSUER)
+    config = Config((f"unix:{sockets / 's'}",), database_url, folder / "data", DEV_ISSUER, **settings)
     task = asyncio.create_task(serve(config))
     channel = grpc.aio.insecure_channel(config.listen[0])
     try:

@@ -287,14 +287,23 @@ async def test_an_approval_survives_a_restart_of_the_service(tmp_path: Path, dat
         assert spent.outcome == decision_pb2.OUTCOME_PENDING
 
 
-async def test_an_issued_token_works_until_it_ends(service: Service) -> None:
-    """And what it opens is what its groups say."""
+async def test_an_issued_token_opens_what_its_groups_say(tmp_path: Path, database_url: str) -> None:
+    """Where the service issues tokens."""
     request = token_pb2.IssueTokenRequest(subject="new", groups=["auditors"], ttl_s=60)
-    issued = await service.call("Token.IssueToken", request, "root")
-    assert await service.call("Audit.ListEntries", audit_pb2.ListEntriesRequest(), issued.token)
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await service.call("Policy.ShowPolicy", policy_pb2.ShowPolicyRequest(), issued.token)
+    async with running_service(tmp_path, database_url, unsafe_token_service=True) as service:
+        issued = await service.call("Token.IssueToken", request, "root")
+        assert await service.call("Audit.ListEntries", audit_pb2.ListEntriesRequest(), issued.token)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await service.call("Policy.ShowPolicy", policy_pb2.ShowPolicyRequest(), issued.token)
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_no_token_is_issued_unless_the_configuration_says_so(service: Service) -> None:
+    """Not even to an admin: whoever gets one could be anybody."""
+    request = token_pb2.IssueTokenRequest(subject="new", groups=["auditors"], ttl_s=60)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.call("Token.IssueToken", request, "root")
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_an_unforeseen_error_tells_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,10 @@ def token() -> None:
 def issue(
     connection: Connection | None, subject: str, groups: tuple[str, ...], owner: str, ttl: int, data: Path | None
 ) -> None:
-    """Issue one token and print it alone. Role: admin, unless --data is given."""
+    """Issue one token and print it alone.
+
+    Role: admin, at a service that says unsafe_token_service (dev does); with --data no service is asked.
+    """
     if connection is not None:
         request = token_pb2.IssueTokenRequest(subject=subject, groups=groups, owner=owner, ttl_s=ttl)
         click.echo(connection.call(token_pb2_grpc.TokenServiceStub, "IssueToken", request).token)

@@ -31,12 +31,13 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
     assert config.limits == Limits()
     assert config.roles[Role.APPROVER] == {"approvers"}
     assert config.secret_hosts_from_policy is False
+    assert config.unsafe_token_service is False
     assert config.people_issuer == "urn:penstock:dev"
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     """Roles and limits replace their defaults one by one."""
-    text = 'people_issuer = "https://id"\nsecret_hosts_from_policy = true\n'
+    text = 'people_issuer = "https://id"\nsecret_hosts_from_policy = true\nunsafe_token_service = true\n'
     config = _load(
         tmp_path,
         text
@@ -44,6 +45,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         + '[tls]\ncert = "c.pem"\nkey = "k.pem"\n[roles]\nadmin = ["ops"]\n[limits]\nmax_pending = 3\n',
     )
     assert config.tls_cert == Path("c.pem")
+    assert config.secret_hosts_from_policy and config.unsafe_token_service
     assert config.roles[Role.ADMIN] == {"ops"}
     assert config.roles[Role.AUDITOR] == {"auditors"}
     assert config.limits == Limits(max_pending=3)

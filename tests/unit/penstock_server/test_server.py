@@ -100,8 +100,14 @@ class Registered:
         return int(self.free)
 
 
-async def test_every_service_is_opened_to_exactly_one_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is served and what the interceptor knows are the same list; everything passes the interceptor."""
+@pytest.mark.parametrize("tokens", [True, False])
+async def test_every_service_is_opened_to_exactly_one_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: bool
+) -> None:
+    """What is served and what the interceptor knows are the same list; everything passes the interceptor.
+
+    The service that makes anybody of an admin is served only where the configuration says so.
+    """
     registered = Registered()
 
     def make(interceptors: list[Any], options: list[Any]) -> Any:
@@ -111,10 +117,21 @@ async def test_every_service_is_opened_to_exactly_one_role(tmp_path: Path, monke
     monkeypatch.setattr(grpc.aio, "server", make)
     server._check_data(tmp_path / "data")
     async with _store(tmp_path) as store:
-        parts = server._build(a_config(tmp_path), store)
-    assert registered.services.keys() == SERVICE_ROLES.keys() | OPEN_SERVICES
+        parts = server._build(a_config(tmp_path, unsafe_token_service=tokens), store)
+    closed = set() if tokens else {"penstock.v1.TokenService"}
+    assert registered.services.keys() == (SERVICE_ROLES.keys() | OPEN_SERVICES) - closed
     assert [type(one).__name__ for one in registered.interceptors] == ["Edge"]
     assert parts.active.current.snapshot.epoch == 0
+
+
+async def test_an_open_mode_is_logged_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By its name; a configuration without one starts in silence."""
+    server._warn(a_config(tmp_path))
+    assert caplog.records == []
+    server._warn(a_config(tmp_path, **dict.fromkeys(server.UNSAFE, True)))
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * len(server.UNSAFE)
+    for setting, line in zip(server.UNSAFE, caplog.messages, strict=True):
+        assert setting.startswith("unsafe_") and line.startswith(f"{setting} is on: ")
 
 
 async def test_a_socket_that_was_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -35,13 +35,14 @@ class DevFolder:
         self.database = f"sqlite+aiosqlite:///{file}"
 
     def write_service(self, people_issuer: str) -> None:
-        """Writes service.toml: SQLite and keys in this folder, a Unix socket, secrets' hosts from the policy."""
+        """Writes service.toml: SQLite and keys in this folder, a Unix socket; policies say where secrets go."""
         content: Entries = {
             "listen": [self.address],
             "database": self.database,
             "data": str(self.path),
             "people_issuer": people_issuer,
             "secret_hosts_from_policy": True,
+            "unsafe_token_service": True,
         }
         write_private(self.service_toml, NOTE + toml(content))
 
