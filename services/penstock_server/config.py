@@ -39,7 +39,7 @@ class Config:
     database: str = field(repr=False)
     data: Path
     people_issuer: str
-    secret_hosts_from_policy: bool = False
+    unsafe_secret_hosts_from_policy: bool = False
     unsafe_token_service: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -81,7 +81,7 @@ class _Reader:
                 "database",
                 "data",
                 "people_issuer",
-                "secret_hosts_from_policy",
+                "unsafe_secret_hosts_from_policy",
                 "unsafe_token_service",
                 "tls",
                 "roles",
@@ -107,7 +107,7 @@ class _Reader:
             database=database,
             data=Path(data),
             people_issuer=self._take(self.found, "people_issuer", str, "urn:penstock:dev"),
-            secret_hosts_from_policy=self._take(self.found, "secret_hosts_from_policy", bool, False),
+            unsafe_secret_hosts_from_policy=self._take(self.found, "unsafe_secret_hosts_from_policy", bool, False),
             unsafe_token_service=self._take(self.found, "unsafe_token_service", bool, False),
             tls_cert=Path(cert) if cert else None,
             tls_key=Path(key) if key else None,

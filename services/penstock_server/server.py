@@ -78,6 +78,7 @@ PROBE_LIMIT_S = 3.0
 """How long the database may take to answer before the service is NOT_SERVING, seconds."""
 
 UNSAFE = {
+    "unsafe_secret_hosts_from_policy": "who writes the policy can say where a secret goes that is stored without hosts",
     "unsafe_token_service": "who has an admin's token can get one for anybody, approvers and keepers of secrets too",
 }
 """What each open mode of the configuration gives up."""
@@ -163,7 +164,9 @@ def _build(config: Config, store: Store) -> _Parts:
     reviews = Reviews(store.approvals, active, vault, journal, holds, clock, new_id, config.people_issuer)
     enrolment = Enrolment(store.shims, active, journal, clock)
     policies = Policies(store.policies, active, journal, clock, compiler, diff, rule_rows)
-    kept = Secrets(store.secrets, active, vault, journal, clock, hosts_from_policy=config.secret_hosts_from_policy)
+    kept = Secrets(
+        store.secrets, active, vault, journal, clock, hosts_from_policy=config.unsafe_secret_hosts_from_policy
+    )
     edge = Edge(verifier, enrolment, config.roles, clock)
     server = grpc.aio.server(interceptors=[edge], options=OPTIONS)
     configs = ShimConfigs(active, store.shims)

@@ -35,7 +35,7 @@ class System:
         self.tokens: dict[str, str] = {}
         (folder / "service.toml").write_text(
             f'listen = ["{self.address}"]\ndatabase = "{database_url}"\ndata = "{self.data}"\n'
-            "secret_hosts_from_policy = true\n"
+            "unsafe_secret_hosts_from_policy = true\n"
         )
 
     def command(self, *arguments: str, token: str = "", stdin: str = "", status: int = 0) -> str:

@@ -30,14 +30,14 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
     assert config.listen == ("unix:/tmp/s.sock",)
     assert config.limits == Limits()
     assert config.roles[Role.APPROVER] == {"approvers"}
-    assert config.secret_hosts_from_policy is False
+    assert config.unsafe_secret_hosts_from_policy is False
     assert config.unsafe_token_service is False
     assert config.people_issuer == "urn:penstock:dev"
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     """Roles and limits replace their defaults one by one."""
-    text = 'people_issuer = "https://id"\nsecret_hosts_from_policy = true\nunsafe_token_service = true\n'
+    text = 'people_issuer = "https://id"\nunsafe_secret_hosts_from_policy = true\nunsafe_token_service = true\n'
     config = _load(
         tmp_path,
         text
@@ -45,7 +45,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         + '[tls]\ncert = "c.pem"\nkey = "k.pem"\n[roles]\nadmin = ["ops"]\n[limits]\nmax_pending = 3\n',
     )
     assert config.tls_cert == Path("c.pem")
-    assert config.secret_hosts_from_policy and config.unsafe_token_service
+    assert config.unsafe_secret_hosts_from_policy and config.unsafe_token_service
     assert config.roles[Role.ADMIN] == {"ops"}
     assert config.roles[Role.AUDITOR] == {"auditors"}
     assert config.limits == Limits(max_pending=3)
@@ -80,7 +80,7 @@ def test_half_a_certificate_is_refused(tmp_path: Path) -> None:
         ('"sqlite+aiosqlite:///x.db"', '"mysql://x"', "database"),
         ('"/tmp/data"', "7", "data"),
         ('data = "/tmp/data"', "", "data"),
-        ('"/tmp/data"', '"/tmp/data"\nsecret_hosts_from_policy = 1', "secret_hosts_from_policy"),
+        ('"/tmp/data"', '"/tmp/data"\nunsafe_secret_hosts_from_policy = 1', "unsafe_secret_hosts_from_policy"),
         ('"/tmp/data"', '"/tmp/data"\n[limits]\nmax_body_bytes = 0', "limits.max_body_bytes"),
         ('"/tmp/data"', '"/tmp/data"\n[roles]\nadmin = [1]', "roles.admin"),
     ],

@@ -41,7 +41,7 @@ class DevFolder:
             "database": self.database,
             "data": str(self.path),
             "people_issuer": people_issuer,
-            "secret_hosts_from_policy": True,
+            "unsafe_secret_hosts_from_policy": True,
             "unsafe_token_service": True,
         }
         write_private(self.service_toml, NOTE + toml(content))
@@ -49,6 +49,8 @@ class DevFolder:
     def write_shim(self, listen: str) -> None:
         """Writes shim.toml. listen: HOST:PORT."""
         content: Entries = {"service": self.address, "token_file": str(self.shim_token), "listen": listen}
+        if not is_loopback(listen):
+            content["unsafe_plain_listen"] = True  # the command line says so, and dev says it loudly
         write_private(self.shim_toml, NOTE + toml(content))
 
 

@@ -73,7 +73,7 @@ def test_both_configurations_are_private_and_name_each_other(tmp_path: Path) -> 
         "database": f"sqlite+aiosqlite:///{folder.path}/penstock.db",
         "data": str(folder.path),
         "people_issuer": "urn:people",
-        "secret_hosts_from_policy": True,
+        "unsafe_secret_hosts_from_policy": True,
         "unsafe_token_service": True,
     }
     assert shim == {"service": folder.address, "token_file": str(folder.shim_token), "listen": "127.0.0.1:8642"}
