@@ -43,26 +43,22 @@ def test_both_engines_find_the_same_detectors(parts: list[bytes]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(EXAMPLES), st.integers(0, 150_000)), max_size=4), st.sampled_from(b" a\n0."))
-def test_the_fallback_misses_nothing_beyond_one_window(placed: list[tuple[bytes, int]], fill: int) -> None:
-    """Texts that it reads in parts: a match that lies across a cut is seen; only at a cut it may see more."""
+def test_both_engines_agree_beyond_one_window(placed: list[tuple[bytes, int]], fill: int) -> None:
+    """Texts that the fallback reads in parts: a match that lies across a cut is seen, whatever is around it."""
     text = bytearray([fill]) * 150_000
     for secret, at in placed:
         text[at : at + len(secret)] = secret
-    first, second = (set(engine(bytes(text))) for engine in ENGINES)
-    assert first <= second
-    cuts = range(0, len(text), WINDOW - WIDEST - 2)
-    if not any(abs(at - cut) < 2 * WIDEST + 4 for _, at in placed for cut in cuts):
-        assert first == second
+    assert sorted(ENGINES[0](bytes(text))) == sorted(ENGINES[1](bytes(text)))
 
 
 @pytest.mark.parametrize("before", [b" ", b"x", b"."])
 @pytest.mark.parametrize("after", [b" ", b"x"])
-def test_a_cut_of_the_fallback_hides_nothing(before: bytes, after: bytes) -> None:
-    """At every place near a cut it sees what the other engine sees; it may take the cut for the edge of a word."""
+def test_a_cut_of_the_fallback_is_no_edge_of_a_word(before: bytes, after: bytes) -> None:
+    """At every place near a cut both engines see the same: the byte beside a part counts."""
     engines = both([WORD, rb"\bkey-", rb"\B-[0-9]{4}\b", rb"-12\B"], 8)
     for at in range(WINDOW - 30, WINDOW + 4):
         text = before * at + b"key-1234" + after * 100
-        assert set(engines[0](text)) <= set(engines[1](text)), at
+        assert sorted(engines[0](text)) == sorted(engines[1](text)), at
 
 
 @pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 3 * WINDOW])
