@@ -3,6 +3,7 @@
     service = "unix:/run/penstock/service.sock"   # or "HOST:PORT", then always TLS off loopback
     token_file = "shim.token"                     # enrolment token; readable by nobody else
     listen = "127.0.0.1:8080"
+    unsafe_plain_listen = false                   # true: listen off loopback, where tokens cross in the clear
     upstream_ca = "upstreams.pem"                 # optional: further authorities of upstreams
     [tls]
     ca = "service.pem"                            # optional: authority of the service's certificate
@@ -26,7 +27,7 @@ __all__ = ["ConfigError", "HttpConfig", "load"]
 MAX_TOKEN_BYTES = 4096
 """Largest token file; an enrolment token has about 50 characters."""
 
-_KEYS = ("service", "token_file", "listen", "upstream_ca", "tls", "limits")
+_KEYS = ("service", "token_file", "listen", "unsafe_plain_listen", "upstream_ca", "tls", "limits")
 _REQUIRED = ("service", "token_file", "listen")
 
 
@@ -87,6 +88,7 @@ class _Reader:
                 self.problems.append(f"{key} is missing")
         service = self._service()
         host, port = self._listen()
+        self._plain(host)
         token = self._token()
         tls = self._section("tls")
         self._unknown("tls.", tls, ("ca",))
@@ -149,6 +151,19 @@ class _Reader:
             return host, int(port)
         self.problems.append(f"listen: {listen!r}: write HOST:PORT, with port 0 for any free one")
         return "", 0
+
+    def _plain(self, host: str) -> None:
+        """Notes a listener that others can reach in plain HTTP, unless that is said to be meant."""
+        from penstock._client.channel import is_loopback
+
+        unsafe = self._table.get("unsafe_plain_listen", False)
+        if not isinstance(unsafe, bool):
+            self.problems.append("unsafe_plain_listen must be true or false")
+        elif host and not unsafe and not is_loopback(host):
+            self.problems.append(
+                f"listen: {host} is reachable from elsewhere, and the listener speaks plain HTTP: listen on loopback, "
+                "or say unsafe_plain_listen = true if only agents can reach it"
+            )
 
     def _file(self, key: str, value: object) -> Path | None:
         name = self._text(key, value)

@@ -161,10 +161,17 @@ class Pool:
             if len(self._names) >= MAX_NAMES:
                 self._names.clear()
             self._names[route.host, route.port] = self._clock() + NAMES_S, found
-        if not found or not all(is_permitted(each, private=route.upstream.private_addresses) for each in found):
+        if not found or not all(_may_connect(each, route) for each in found):
             why = f"The host of {name} has an address that may not be connected to; nothing was forwarded."
             raise _UnreachableError("address_refused", why)
         return found
+
+
+def _may_connect(address: str, route: Route) -> bool:
+    """Returns whether a route may lead to an address; a credential never crosses the Internet in the clear."""
+    if not route.tls and route.upstream.known_values and is_permitted(address, private=False):
+        return False
+    return is_permitted(address, private=route.upstream.private_addresses)
 
 
 def _key(route: Route) -> _Key:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from penstock_server.cli.dev_file import write_private
 from penstock_server.cli.failure import Failure
+from penstock_server.cli.loopback import is_loopback
 from penstock_server.cli.toml import Entries, toml
 
 __all__ = ["DevFolder"]
@@ -48,9 +49,13 @@ class DevFolder:
 
     def write_shim(self, listen: str) -> None:
         """Writes shim.toml. listen: HOST:PORT."""
-        content: Entries = {"service": self.address, "token_file": str(self.shim_token), "listen": listen}
-        if not is_loopback(listen):
-            content["unsafe_plain_listen"] = True  # the command line says so, and dev says it loudly
+        plain = {} if is_loopback(listen) else {"unsafe_plain_listen": True}  # dev says it loudly
+        content: Entries = {
+            "service": self.address,
+            "token_file": str(self.shim_token),
+            "listen": listen,
+            **plain,
+        }
         write_private(self.shim_toml, NOTE + toml(content))
 
 

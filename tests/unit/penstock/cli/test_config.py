@@ -57,6 +57,7 @@ def test_a_full_configuration_is_read_relative_to_its_folder(tmp_path: Path) -> 
     (tmp_path / "ca.pem").touch()
     text = (
         'service = "policy.example.com:443"\ntoken_file = "token"\nlisten = "[::]:0"\nupstream_ca = "ca.pem"\n'
+        "unsafe_plain_listen = true\n"
         '[tls]\nca = "ca.pem"\n[limits]\nhead_bytes = 5\nidle_s = 2\n'
     )
     config = load(write(tmp_path, text), Limits)
@@ -81,6 +82,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            GOOD.replace("127.0.0.1", "0.0.0.0"),
+            "listen: 0.0.0.0 is reachable from elsewhere, and the listener speaks plain HTTP: listen on loopback, "
+            "or say unsafe_plain_listen = true if only agents can reach it",
+        ),
+        (GOOD + "unsafe_plain_listen = 1\n", "unsafe_plain_listen must be true or false"),
         (GOOD.replace("unix:/run/s", "unix:"), "service: 'unix:': a Unix socket is written unix:/path/to/socket"),
         (GOOD.replace("unix:/run/s", "somewhere"), "service: 'somewhere': write unix:/path or HOST:PORT"),
         (GOOD.replace('"unix:/run/s"', "7"), "service must be text in quotation marks, and not empty"),

@@ -111,8 +111,8 @@ async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_listening_for_other_machines_is_warned_of(tmp_path: Path) -> None:
-    """An agent's container is another machine: allowed, and said."""
-    path = configure(tmp_path, f"unix:{tmp_path / 's'}", "0.0.0.0:0")
+    """An agent's container is another machine: allowed where it is meant, and said."""
+    path = configure(tmp_path, f"unix:{tmp_path / 's'}", "0.0.0.0:0", "unsafe_plain_listen = true\n")
     async with running_service(tmp_path) as service, shim(path) as process:
         await service.decision_stream()
         process.send_signal(signal.SIGTERM)

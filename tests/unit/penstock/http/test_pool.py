@@ -11,7 +11,7 @@ from penstock._core.limits import Limits
 from penstock._core.mounts import Route
 from penstock.http.pool import MAX_IDLE, Pool
 from penstock.http.upstream_side import UpstreamConnection
-from unit.penstock._core.fake_sides import an_upstream
+from unit.penstock._core.fake_sides import KNOWN, an_upstream
 from unit.penstock.http.fake_transport import FakeTransport
 from unit.penstock.http.test_upstream_side import OK, Taker
 
@@ -135,11 +135,11 @@ class Waiter(Taker):
         self.told.set()
 
 
-async def opened(url: str, *, private: bool = False) -> Taker:
+async def opened(url: str, *, private: bool = False, known: bool = False) -> Taker:
     """Returns what a request for a new connection was told."""
     pool = Pool(Limits(connect_timeout_s=5), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), lambda: 0.0)
     taker = Waiter()
-    pool.open(Route.of(an_upstream(url=url, private=private)), taker, fresh=True)
+    pool.open(Route.of(an_upstream(url=url, private=private, known=(KNOWN,) if known else ())), taker, fresh=True)
     assert taker.events == []
     await taker.told.wait()
     pool.close()
@@ -210,6 +210,25 @@ async def test_one_bad_address_of_a_name_refuses_them_all(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     taker = await opened("http://billing.example:9", private=private)
     assert (taker.events, asked) == (["address_refused"], [("billing.example", 9)])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("known", "events"), [(True, ["address_refused"]), (False, ["upstream_unreachable"])])
+async def test_a_credential_never_crosses_the_internet_in_the_clear(
+    known: bool, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain HTTP with a credential stays in private networks, whatever the name resolves to by now."""
+    loop = asyncio.get_running_loop()
+
+    async def resolve(host: object, port: object, **_: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(loop, "create_connection", refuse)
+    assert (await opened("http://billing.example:9", private=True, known=(KNOWN,) if known else ())).events == events
 
 
 @pytest.mark.anyio

@@ -81,6 +81,13 @@ def test_both_configurations_are_private_and_name_each_other(tmp_path: Path) -> 
     assert (mode(folder.service_toml), mode(folder.shim_toml)) == (0o600, 0o600)
 
 
+def test_a_shim_beyond_loopback_is_said_to_be_meant(tmp_path: Path) -> None:
+    """Without the word the shim would refuse to start."""
+    with opened(tmp_path) as folder:
+        folder.write_shim("0.0.0.0:8642")
+        assert tomllib.loads(folder.shim_toml.read_text())["unsafe_plain_listen"] is True
+
+
 def test_the_database_is_in_the_folder_whatever_its_name(tmp_path: Path) -> None:
     """A question mark does not cut the path, and a percent sign is itself."""
     with opened(tmp_path / "a?b=%41 c#") as folder:
