@@ -1,5 +1,6 @@
 """Policy revisions and the epoch over SQL."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +13,7 @@ from penstock_server.operations.interfaces import RevisionRow, RuleRow
 from penstock_server.store.engine import Database
 from penstock_server.store.tables import ACTIVE_POLICY, EPOCH, POLICY_REVISION, POLICY_RULE
 
-__all__ = ["SqlPolicyStore", "bump_epoch"]
+__all__ = ["SqlPolicyStore", "bump_epoch", "hold_epoch"]
 
 _REVISION = (
     POLICY_REVISION.c.number,
@@ -23,9 +24,28 @@ _REVISION = (
 )
 
 
+EPOCH_LOCK = int.from_bytes(hashlib.sha256(b"penstock epoch").digest()[:8], "big", signed=True)
+"""Number of the advisory lock on PostgreSQL behind which the epoch moves."""
+
+
 async def bump_epoch(connection: AsyncConnection) -> int:
     """Raises the epoch within the caller's transaction and returns it."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(EPOCH_LOCK)))
     await connection.execute(update(EPOCH).values(value=EPOCH.c.value + 1))
+    return int((await connection.execute(select(EPOCH.c.value))).scalar_one())
+
+
+async def hold_epoch(connection: AsyncConnection) -> int:
+    """Returns the epoch and keeps it from moving until the end of the caller's transaction.
+
+    SQLite's writers stand in line anyway. On PostgreSQL many hold the epoch at a time, and who wants to move it waits
+    for them, and they for it: a row lock (FOR SHARE) would let new holders go before it for ever. Two statements, for
+    a statement sees what was committed before it began, not before it got its lock. Who holds the epoch waits for no
+    lock that a bump could have.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock_shared(EPOCH_LOCK)))
     return int((await connection.execute(select(EPOCH.c.value))).scalar_one())
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -12,7 +12,8 @@ from sqlalchemy.engine import make_url
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.store.engine import BUSY_MS, Database
 from penstock_server.store.group_commit import EMPTY_LOG, ENTRY_COLUMNS, FRAME_COLUMNS, Batch, LogEnd, Row
-from penstock_server.store.tables import AUDIT_ENTRY, EPOCH, FRAME
+from penstock_server.store.policies import hold_epoch
+from penstock_server.store.tables import AUDIT_ENTRY, FRAME
 from penstock_server.store.work_thread import WorkThread
 
 __all__ = ["PostgresWriter", "SqliteWriter"]
@@ -138,14 +139,14 @@ class PostgresWriter:
     async def write(self, batch: Batch) -> int:
         """Commits the rows and returns the epoch."""
         async with self._database.write() as connection:
-            epoch: Any = (await connection.execute(select(EPOCH.c.value))).scalar_one()
+            epoch = await hold_epoch(connection)  # what moves it is committed before this batch, and seen, or after it
             if batch.entries:
                 await connection.execute(insert(AUDIT_ENTRY), _named(ENTRY_COLUMNS, batch.entries))
             if batch.frames:
                 await connection.execute(
                     postgresql_insert(FRAME).on_conflict_do_nothing(), _named(FRAME_COLUMNS, batch.frames)
                 )
-        return int(epoch)
+        return epoch
 
     async def close(self) -> None:
         """Does nothing: the pool is the store's."""

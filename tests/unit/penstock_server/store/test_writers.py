@@ -2,17 +2,26 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store import migrate
 from penstock_server.store.engine import Database, is_sqlite
-from penstock_server.store.group_commit import EMPTY_LOG, GroupCommit, Writer
+from penstock_server.store.group_commit import EMPTY_LOG, FRAME_COLUMNS, Batch, GroupCommit, Row, Writer
+from penstock_server.store.policies import bump_epoch
 from penstock_server.store.writers import PostgresWriter, SqliteWriter
 from unit.penstock_server.store.test_group_commit import event
 
 pytestmark = pytest.mark.anyio
+
+
+def a_frame(number: int) -> Row:
+    """Returns the row of a frame."""
+    values = {"seq": number, "at_ms": 1, "kind": "request", "headers": "[]", "body": b"", "masked": "{}"}
+    return tuple(values.get(column, "") for column in FRAME_COLUMNS)
 
 
 async def test_the_end_of_the_log_survives_a_restart(database_url: str) -> None:
@@ -53,6 +62,39 @@ async def test_two_processes_on_one_log_cannot_fork_it(database_url: str) -> Non
     assert (await one.append([event(4)]))[0].seq == 3
     await one.close()
     await two.close()
+    await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_epoch_cannot_move_between_its_reading_and_the_commit(database_url: str) -> None:
+    """A bump waits for a batch under way; a batch that comes after that bump waits for it, and sees it."""
+    database = Database(database_url)
+    writer = PostgresWriter(database)
+
+    async def bump() -> int:
+        async with database.write() as connection:
+            return await bump_epoch(connection)
+
+    async def waiting(count: int, *tasks: "asyncio.Task[Any]") -> None:
+        """Returns once that many locks are waited for, or one of the tasks has not waited."""
+        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while not any(task.done() for task in tasks):
+            async with database.read() as connection:
+                if (await connection.execute(query)).scalar_one() == count:
+                    return
+
+    before = await bump()
+    async with database.write() as blocker:
+        await blocker.execute(text("LOCK TABLE frame IN SHARE MODE"))  # what a batch meets after it read the epoch
+        first = asyncio.create_task(writer.write(Batch([], [a_frame(1)])))
+        await waiting(1, first)
+        bumping = asyncio.create_task(bump())
+        await waiting(2, first, bumping)
+        second = asyncio.create_task(writer.write(Batch([], [a_frame(2)])))
+        await waiting(3, first, bumping, second)
+        assert not (first.done() or bumping.done() or second.done())
+    assert await first == before
+    assert await bumping == await second == before + 1
     await database.close()
 
 
