@@ -1,7 +1,6 @@
 """Warns about rules that are valid and may still not mean what their author thinks."""
 
 import re
-from urllib.parse import urlsplit
 
 from penstock_server.document._fields import Field
 from penstock_server.domain.policy import Effect, Policy, Rule
@@ -36,8 +35,6 @@ def lint(policy: Policy, fields: dict[str, Field]) -> tuple[str, ...]:
         ]
         if not permitting:
             warnings.append(f'upstream "{upstream.name}": no rule permits anything, so every request is refused')
-        if upstream.credential and urlsplit(upstream.url).scheme == "http" and not upstream.private_addresses:
-            warnings.append(f'upstream "{upstream.name}": its secret crosses the public network over plain http')
     for rule in policy.rules:
         where = f'rule "{rule.name}" (line {fields[rule.name].line})'
         if rule.effect in {Effect.DENY, Effect.REQUIRE_APPROVAL} and rule.when is not None:

@@ -78,6 +78,8 @@ def _read_upstream(name: str, field: Field, secrets: frozenset[str]) -> Upstream
     addresses = keys["addresses"].choice(("public", "private")) if "addresses" in keys else "public"
     if url is not None and addresses == "public" and _is_private(url):
         keys["url"].refuse("is a loopback or private address; say addresses: private if that is meant")
+    elif url is not None and addresses == "public" and url.startswith("http:") and "credential" in keys:
+        keys["url"].refuse("would send the secret in the clear over the public network; use https")
     if len(field.problems.found) > before or not (url and mount and dialect and token_from):
         return None
     return Upstream(name, url, mount, Dialect(dialect), credential, token_from, addresses == "private")

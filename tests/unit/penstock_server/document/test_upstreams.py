@@ -73,6 +73,17 @@ def test_any_other_url_is_refused(url: str, what: str) -> None:
     assert what in wrong(f'url: "{url}"')["upstreams.u.url (line 2)"]
 
 
+def test_no_credential_goes_over_the_public_network_in_the_clear() -> None:
+    """Plain http with a credential is refused at the url's line, unless the upstream's addresses are private."""
+    text = "secrets: [k]\nupstreams:\n  u:\n    credential: {secret: k}\n    url: http://api.example.com\n"
+    assert problems(text) == {
+        "upstreams.u.url (line 5)": "would send the secret in the clear over the public network; use https"
+    }
+    assert read(text.replace("http:", "https:")).policy.upstreams[0].credential
+    assert read(text + "    addresses: private\n").policy.upstreams[0].credential
+    assert one("url: http://api.example.com").credential is None
+
+
 def test_private_addresses_must_be_said() -> None:
     """Loopback is reachable only where the policy says so."""
     assert one('url: "http://127.0.0.1:1", addresses: private').private_addresses
