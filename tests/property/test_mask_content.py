@@ -188,10 +188,10 @@ def test_nothing_else_in_json_changes(document: bytes) -> None:
 
 
 def _between_tokens(masked: bytes) -> list[bytes]:
-    """Returns what stands between the tokens; quotes beside a token may have come with it."""
+    """Returns what stands between the tokens; quotes beside a token may have come with it, also in JSON in a string."""
     text = masked.decode()
     parts = [part.partition("»")[2] if number else part for number, part in enumerate(text.split("«"))]
-    return [part.strip('"').encode() for part in parts]
+    return [part.strip('"\\').encode() for part in parts]
 
 
 @SETTINGS

@@ -339,3 +339,66 @@ def test_bytes_may_come_one_by_one() -> None:
     masked = fed(a_masker(), SSE, pieces(stream, 1))
     assert told(masked, "delta", "text") == f"é {TOKEN} 😀"
     assert masked == whole(a_masker(), SSE, stream)
+
+
+@pytest.mark.parametrize("begin", [b"", b" ", b"  ", b"\t", b"\ndata: ", b" \ndata:\ndata:  "])
+def test_blanks_before_the_json_of_an_event_hide_nothing(begin: bytes) -> None:
+    """Also when it is written over several lines."""
+    stream = b"".join(b"data:" + begin + b'{"text":\ndata: "' + part + b'"}\n\n' for part in (SECRET[:8], SECRET[8:]))
+    masked = same_however_cut(a_masker(), SSE, stream)
+    assert masked == stream.replace(SECRET[:8], TOKEN.encode()).replace(SECRET[8:], b"")
+
+
+def test_a_piece_that_looks_complete_is_a_piece_as_well() -> None:
+    """Brackets, or another secret that is masked as a whole string only, in the midst of a known value."""
+    masker = a_masker(KnownValue("db", b"k9[]4711Wq2xyzuv"), KnownValue("pin", b"4711"))
+    stream = events(*[{"text": part} for part in ("k9", "[]", "4711", "Wq2xyzuv")])
+    masked = same_however_cut(masker, SSE, stream)
+    assert told(masked, "text") == token("db", b"k9[]4711Wq2xyzuv")
+    assert "«pin:" in told(same_however_cut(masker, SSE, events({"text": "4711"})), "text")
+
+
+@pytest.mark.parametrize(
+    ("event", "after"),
+    [
+        (b'{"text":"XX","text":"%s"}', b'{"text":"YY","text":"%s"}'),
+        (b'{"a":{"text":"%s"},"a":{}}', b'{"a":{"text":"%s"}}'),
+        (b'{"a":{"text":"X"},"a":{"text":"%s"}}', b'{"a":{"text":"%s"}}'),
+    ],
+)
+def test_duplicate_keys_hide_nothing(event: bytes, after: bytes) -> None:
+    """Of two members with one key readers take the last: it is the piece."""
+    masked = same_however_cut(a_masker(), SSE, events(event % SECRET[:8], after % SECRET[8:]))
+    assert SECRET[8:] not in masked
+    assert masked.count(TOKEN.encode()) == 1
+
+
+@pytest.mark.parametrize("extra", [b"9" * 5000, b"-" + b"9" * 5000, b"1e99999", b"[" * 400 + b"]" * 400, b"NaN"])
+def test_odd_values_beside_a_piece_hide_nothing(extra: bytes) -> None:
+    """Integers that Python would not read, numbers without bound, deep nesting."""
+    stream = events(*[b'{"n":%s,"text":"%s"}' % (extra, part) for part in (SECRET[:8], SECRET[8:])])
+    masked = whole(a_masker(), SSE, stream)
+    assert SECRET[8:] not in masked
+    assert masked.count(TOKEN.encode()) == 1
+
+
+def test_an_event_nested_too_deep_is_refused() -> None:
+    """Its text cannot be told, and some client could read it."""
+    stream = events(b'{"n":%s,"text":"x"}' % (b"[" * 5000 + b"]" * 5000))
+    with pytest.raises(Unmaskable, match="deep"):
+        whole(a_masker(), SSE, stream)
+
+
+def test_a_huge_event_is_refused_however_it_comes() -> None:
+    """At once, in pieces, or with its end in one piece with what precedes it."""
+    stream = events({"text": "x" * (1 << 20)})
+    for chunks in ([stream], pieces(stream, 65536), [stream[:-1], stream[-1:]]):
+        with pytest.raises(Unmaskable, match="event"):
+            fed(a_masker(), SSE, chunks)
+
+
+def test_a_secret_survives_pings_between_its_halves() -> None:
+    """A service that is slow sends some; the text goes on after them."""
+    for make, path in CHANNELS[:8]:
+        stream = events(make(TEXT[:8]), *[{"type": "ping"}] * 30, make(TEXT[8:]))
+        assert told(whole(a_masker(), SSE, stream), *path).strip('"') == TOKEN

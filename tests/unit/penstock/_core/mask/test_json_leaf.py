@@ -151,3 +151,11 @@ def test_a_number_with_a_find_becomes_a_string(number: str) -> None:
     assert value[0].startswith("«id:")
     assert value[0].endswith("»")
     assert value[1] == 1
+
+
+@pytest.mark.parametrize("odd", [b"\\ud800", b"\xff", b"\xc3", b"\\u0000", b"\\\\ud800"])
+def test_what_is_no_text_beside_a_find_stays(odd: bytes) -> None:
+    """Lone surrogates and bytes that are no UTF-8, in JSON within a string."""
+    mask, _ = _leaf_mask()
+    document = b'{"a":"{\\"b\\":\\"%s\\",\\"c\\":\\"x%sy\\"}"}' % (SECRET, odd)
+    assert _masked(mask, document) == document.replace(SECRET, TOKEN)
