@@ -12,7 +12,7 @@ from penstock._core.mask.event_channels import Channels, Piece, Waiting
 from penstock._core.mask.event_dialects import TEXT_CHANNEL, Channel, Plan, plan
 from penstock._core.mask.event_frames import Frames, Line, lines
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_leaf import LeafMask, is_json
+from penstock._core.mask.json_leaf import LeafMask, is_container
 from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded
 from penstock._core.mask.outcome import Unmaskable
@@ -146,7 +146,7 @@ class Events:
         text = decoded(raw)
         alone = self._leaves.finds(leaf, text) if channel.alone else ()
         piece = self._channels.piece(channel, text, raw, alone, in_json=True)
-        piece.is_json = channel.alone and is_json(text)
+        piece.is_json = channel.alone and is_container(text)
         return piece
 
     def _block(self, text: bytes) -> bytes:

@@ -3,6 +3,7 @@
 In: a leaf with its raw bytes. Out: the raw bytes that take its place, or None if it stays as it is.
 """
 
+import json
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 
@@ -14,7 +15,7 @@ from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import Tracker
 
-__all__ = ["LeafMask", "Splice", "is_json", "spliced"]
+__all__ = ["LeafMask", "Splice", "is_container", "is_json", "spliced"]
 
 Splice = tuple[int, int, bytes]
 """Where something begins and ends, and what takes its place."""
@@ -136,13 +137,20 @@ class LeafMask:
 
 
 def is_json(text: bytes) -> bool:
+    """Returns whether a text is one value of JSON, as JsonReader reads it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):  # quicker, and a little stricter
+        reader = JsonReader()
+        reader.buffer += text
+        reader.read(last=True, tell=False)
+        return not reader.broken
+    return True
+
+
+def is_container(text: bytes) -> bool:
     """Returns whether a text is an object or array of JSON."""
-    if text.lstrip()[:1] not in (b"{", b"["):
-        return False
-    reader = JsonReader()
-    reader.buffer += text
-    reader.read(last=True, tell=False)
-    return not reader.broken
+    return text.lstrip()[:1] in (b"{", b"[") and is_json(text)
 
 
 def spliced(raw: bytes | bytearray, splices: list[Splice]) -> bytes:

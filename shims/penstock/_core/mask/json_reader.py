@@ -66,7 +66,7 @@ class JsonReader:
         """Whether anything inside of an object or array was JSON."""
         self._named = named
         self._paths = paths
-        self._by_runs = named is None and not paths
+        self._by_runs = named is None
         self._types: list[bytes] = []  # the member "type" of each open container
         self._at = 0
         self._state = _VALUE
@@ -135,9 +135,14 @@ class JsonReader:
                     key = decoded(name[0][1:-1])
                     leaves.append(Leaf(*name.span(), True))
                     signed = key in _SIGNED_MEMBERS and self._is_signed(key, *value.span())
-                    leaves.append(Leaf(*value.span(), False, key, False, (), signed))
+                    path = (*self._path[:-1], key) if self._paths else ()
+                    leaves.append(Leaf(*value.span(), False, key, False, path, signed))
             else:
-                leaves.extend(Leaf(*element.span()) for element in found)
+                for element in found:
+                    path = tuple(self._path) if self._paths else ()
+                    leaves.append(Leaf(*element.span(), False, b"", False, path))
+                    if self._paths:
+                        self._next_index()
         self.has_read = True
         self._at = self.read_to = end
         self._state = _KEY if in_object else _VALUE
@@ -157,8 +162,8 @@ class JsonReader:
             if byte == _COMMA:
                 self._at += 1
                 self._state = _KEY if self._kinds[-1] == _OBJECT else _VALUE
-                if self._kinds[-1] == _ARRAY and not self._by_runs:
-                    self._path[-1] = b"%d" % (int(self._path[-1]) + 1)
+                if self._kinds[-1] == _ARRAY and (self._paths or self._named is not None):
+                    self._next_index()
                 self._tell(leaves)
                 return True
             if byte == (_OBJECT_END if self._kinds[-1] == _OBJECT else _ARRAY_END):
@@ -171,6 +176,9 @@ class JsonReader:
             return self._scalar(leaves, last=last)
         self.broken = True
         return False
+
+    def _next_index(self) -> None:
+        self._path[-1] = b"%d" % (int(self._path[-1]) + 1)
 
     def _tell(self, leaves: list[Leaf]) -> None:
         if self._whole is None:

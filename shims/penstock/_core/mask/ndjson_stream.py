@@ -7,7 +7,7 @@ masked as one JSON body.
 from penstock._core.mask.event_frames import EVENT_LIMIT, Line
 from penstock._core.mask.event_stream import Events
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_reader import JsonReader
+from penstock._core.mask.json_leaf import is_json
 from penstock._core.mask.json_stream import JsonStream
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
@@ -64,12 +64,8 @@ class NdjsonStream:
             return True
         text = line.removeprefix(_BOM).strip() if self._is_first else line.strip()
         self._is_first = False
-        if text:
-            reader = JsonReader()
-            reader.buffer += text
-            reader.read(last=True, tell=False)
-            if reader.broken:
-                return False
+        if text and not is_json(text):
+            return False
         start = line.find(text)
         found = [Line(True, start, start + len(text), text)] if text else []
         self._events.take(line, found, complete=text[:1] not in (b"{", b"[", b'"'))

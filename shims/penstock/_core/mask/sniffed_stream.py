@@ -6,7 +6,7 @@ In: bytes cut anywhere. Out: the same, masked by the reader that its first bytes
 from penstock._core.mask.content import Kind
 from penstock._core.mask.event_stream import EventStream
 from penstock._core.mask.finder import Finder
-from penstock._core.mask.json_leaf import is_json
+from penstock._core.mask.json_leaf import is_container
 from penstock._core.mask.json_stream import JsonStream
 from penstock._core.mask.ndjson_stream import NdjsonStream
 from penstock._core.mask.partial import prefixes
@@ -107,6 +107,6 @@ class DocumentStream:
         end = begin.find(b"\n", max(searched, first), first + FIRST_LINE)
         if end < 0 and not last and len(begin) - first < FIRST_LINE:
             return b""
-        self._stream = self._lines if end >= 0 and is_json(bytes(begin[first:end])) else self._document
+        self._stream = self._lines if end >= 0 and is_container(bytes(begin[first:end])) else self._document
         self._begin = bytearray()
         return self._stream.feed(bytes(begin), last=last)
