@@ -105,13 +105,14 @@ class Shim:
         self._verdicts: list[decision_pb2.Verdict] = []
 
     async def read(self) -> Any:
-        """Returns the next message, grpc.aio.EOF at the end."""
-        message = await asyncio.wait_for(self.stream.read(), 30)
-        if message is not grpc.aio.EOF:
+        """Returns the next message that is more than a sign of life, grpc.aio.EOF at the end."""
+        while (message := await asyncio.wait_for(self.stream.read(), 30)) is not grpc.aio.EOF:
+            self.epoch = message.epoch
             if message.HasField("config"):
                 self.configs.append(message.config)
-            self.epoch = message.epoch
             self._verdicts.extend(message.verdicts)
+            if message.HasField("config") or message.verdicts:
+                break
         return message
 
     async def write(self, *asks: decision_pb2.Ask, cancelled: tuple[int, ...] = ()) -> None:

@@ -21,6 +21,9 @@ __all__ = ["DecisionServicer"]
 MAX_BATCHES = 64
 """Batches of one stream that are decided at a time; then reading waits, and with it the shim (back-pressure)."""
 
+BEAT_S = 0.5
+"""How often each stream shows that it lives, seconds (section 3 of the architecture)."""
+
 
 class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
     """Serves shims."""
@@ -45,14 +48,17 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
         """Decides until the shim hangs up, is revoked, or sends what cannot be understood."""
         stream = _Stream(self._configs, self._holds, self._decisions)
         unlisten = self._configs.listen(stream.refresh)
-        reader = asyncio.get_running_loop().create_task(stream.read(request_iterator))
+        loop = asyncio.get_running_loop()
+        work = [loop.create_task(stream.read(request_iterator))]
         try:
             await stream.refresh()
+            work.append(loop.create_task(stream.beat()))
             async for message in stream.outbox.messages():
                 yield message
         finally:
             unlisten()
-            reader.cancel()
+            for task in work:
+                task.cancel()
             stream.close()
 
 
@@ -75,6 +81,12 @@ class _Stream:
             self.outbox.config(await self._configs.for_shim(self._shim.token_hash))
         except PenstockError as error:
             self.outbox.fail(error)
+
+    async def beat(self) -> None:
+        """Shows for ever that the stream lives, with the epoch of now."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            self.outbox.beat(self._configs.epoch)
 
     async def read(self, requests: AsyncIterator[decision_pb2.DecideStreamRequest]) -> None:
         """Reads until the shim hangs up; ends the stream at what cannot be understood."""

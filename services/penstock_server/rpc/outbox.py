@@ -20,6 +20,7 @@ class Outbox:
         self._config: decision_pb2.DecideStreamResponse | None = None
         self._verdicts: list[tuple[decision_pb2.Verdict, Question]] = []
         self._epoch = 0
+        self._beat = False
         self._ended = False
         self._error: BaseException | None = None
         self._something = asyncio.Event()
@@ -34,6 +35,12 @@ class Outbox:
         """Queues the verdict on a question."""
         self._verdicts.append((verdict, question))
         self._epoch = max(self._epoch, verdict.epoch)
+        self._something.set()
+
+    def beat(self, epoch: int) -> None:
+        """Queues a sign of life; whatever else is queued serves for one."""
+        self._beat = True
+        self._epoch = max(self._epoch, epoch)
         self._something.set()
 
     def end(self) -> None:
@@ -58,7 +65,8 @@ class Outbox:
             fresh = [verdict for verdict, _ in verdicts if verdict.epoch >= self._epoch]
             if len(fresh) < len(verdicts):
                 self._on_stale([question for verdict, question in verdicts if verdict.epoch < self._epoch])
-            if config is not None or fresh:
+            if config is not None or fresh or self._beat:
+                self._beat = False
                 yield decision_pb2.DecideStreamResponse(
                     config=config.config if config is not None else None, verdicts=fresh, epoch=self._epoch
                 )

@@ -17,6 +17,11 @@ class ShimConfigs:
         self._active = active
         self._shims = shims
 
+    @property
+    def epoch(self) -> int:
+        """Returns the epoch of now."""
+        return self._active.current.snapshot.epoch
+
     def listen(self, callback: Callable[[], Awaitable[None]]) -> Callable[[], None]:
         """Calls back when configurations may have changed; returns what ends that."""
         return self._active.listen(callback)

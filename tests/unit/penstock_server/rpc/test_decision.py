@@ -47,6 +47,14 @@ async def _opened(server: MemoryServer, shim: str) -> Call:
     return call
 
 
+async def _next(call: Call) -> pb.DecideStreamResponse:
+    """Returns the next message that is more than a sign of life."""
+    while True:
+        message: pb.DecideStreamResponse = await call.read()
+        if message is None or message.HasField("config") or message.verdicts:
+            return message
+
+
 async def _verdicts(call: Call, count: int) -> dict[int, pb.Verdict]:
     """Reads until that many verdicts have come; returns them by number."""
     found: dict[int, pb.Verdict] = {}
@@ -176,7 +184,7 @@ async def test_a_revoked_shims_stream_is_cut(server: MemoryServer, world: World,
     call = await _opened(server, shim)
     await world.enrolment.revoke(ADMIN, "two")
     with pytest.raises(AbortedError) as refused:
-        await call.read()
+        await _next(call)
     assert (refused.value.code, info_of(refused.value.status).reason) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "SHIM_REVOKED",
@@ -187,7 +195,7 @@ async def test_a_policy_change_pushes_a_new_configuration(server: MemoryServer, 
     """With the epoch, and verdicts follow it."""
     call = await _opened(server, shim)
     await world.policy.apply(ADMIN, NOTHING, dry_run=False)
-    message = await call.read()
+    message = await _next(call)
     assert (message.config.policy_revision, message.epoch) == (2, world.policies.value)
     call.send(pb.DecideStreamRequest(asks=[ask(http())]))
     verdict = (await _verdicts(call, 1))[1]
@@ -220,7 +228,7 @@ async def test_what_cannot_be_understood_ends_the_stream(server: MemoryServer, s
     call = await _opened(server, shim)
     call.send(pb.DecideStreamRequest(asks=[wrong]))
     with pytest.raises(AbortedError) as refused:
-        await call.read()
+        await _next(call)
     assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(AbortedError):
         await server.call("DecisionService/Decide", pb.DecideRequest(ask=wrong), shim)
@@ -267,4 +275,16 @@ async def test_a_stream_ends_when_the_shim_says_so(server: MemoryServer, shim: s
     """Properly."""
     call = await _opened(server, shim)
     call.done_writing()
-    assert await call.read() is None
+    assert await _next(call) is None
+
+
+async def test_a_stream_shows_that_it_lives(
+    server: MemoryServer, world: World, shim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again and again, with the epoch and nothing else, although nobody asks; not before the configuration."""
+    monkeypatch.setattr(decision, "BEAT_S", 0.001)
+    call = await _opened(server, shim)
+    for _ in range(5):
+        assert await call.read() == pb.DecideStreamResponse(epoch=world.policies.value)
+    call.done_writing()
+    assert await _next(call) is None

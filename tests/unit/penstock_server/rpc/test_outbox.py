@@ -103,6 +103,28 @@ async def test_nothing_is_written_where_all_was_stale() -> None:
     assert _numbers(await waiting) == [2]
 
 
+async def test_a_beat_is_an_empty_message_with_the_epoch() -> None:
+    """One, however many were due; verdicts of an older epoch do not go with it."""
+    written = Written()
+    written.outbox.beat(3)
+    written.outbox.beat(3)
+    assert await written.next() == pb.DecideStreamResponse(epoch=3)
+    written.verdict(1, epoch=2)
+    written.outbox.beat(3)
+    assert await written.next() == pb.DecideStreamResponse(epoch=3)
+    assert [question.call_id for question in written.stale] == [call_id(1)]
+
+
+async def test_a_beat_that_waits_goes_with_what_is_queued() -> None:
+    """Nothing is written twice."""
+    written = Written()
+    written.outbox.beat(1)
+    written.verdict(1)
+    assert _numbers(await written.next()) == [1]
+    written.outbox.end()
+    assert await written.ended()
+
+
 async def test_the_end_comes_after_what_is_queued() -> None:
     """And at once if nothing is."""
     written = Written()
