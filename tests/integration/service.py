@@ -36,6 +36,7 @@ from penstock.v1 import (
 )
 from penstock_server.config import Config
 from penstock_server.identity import DEV_ISSUER, DevIssuer
+from penstock_server.rpc.decision import NEEDED
 from penstock_server.server import serve
 
 __all__ = ["POLICY", "SECRET", "Service", "Shim", "an_ask", "reason_of", "refund", "running_service"]
@@ -195,6 +196,7 @@ class Service:
         stub = self.stub(decision_pb2_grpc, "DecisionService")
         shim = Shim(stub.DecideStream(metadata=self.metadata(token or self.shim_token)))
         self.opened.append(shim)
+        await shim.stream.write(decision_pb2.DecideStreamRequest(hello=decision_pb2.Hello(capabilities=NEEDED)))
         await shim.read()
         return shim
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc.aio
 
 from penstock.v1 import decision_pb2, decision_pb2_grpc
-from penstock_server.domain.errors import PenstockError
+from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.operations.answers import Answer, Outcome, Question
 from penstock_server.operations.decide import Decisions, Held
 from penstock_server.operations.holds import Holds
@@ -23,6 +23,9 @@ MAX_BATCHES = 64
 
 BEAT_S = 0.5
 """How often each stream shows that it lives, seconds (section 3 of the architecture)."""
+
+NEEDED = ("http", "mask", "hold", "need_body")
+"""Capabilities that an answer may count on; a shim without one of them would not do as it is told."""
 
 
 class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
@@ -71,6 +74,7 @@ class _Stream:
         self._holds = holds
         self._decisions = decisions
         self._shim = calling_shim()
+        self._greeted = False
         self._held: set[str] = set()
         self._asked: dict[str, Question] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,6 +96,7 @@ class _Stream:
         """Reads until the shim hangs up; ends the stream at what cannot be understood."""
         try:
             async for request in requests:
+                self._greet(request)
                 if request.cancelled:
                     self._holds.drop(self._held.intersection(request.cancelled))  # never another stream's
                     self._held.difference_update(request.cancelled)
@@ -105,6 +110,22 @@ class _Stream:
             self.outbox.end()
         except PenstockError as error:
             self.outbox.fail(error)
+
+    def _greet(self, request: decision_pb2.DecideStreamRequest) -> None:
+        """Raises WRONG_STATE if the stream does not begin with the hello of a shim that can do what is needed."""
+        if request.HasField("hello"):
+            missing = [name for name in NEEDED if name not in request.hello.capabilities]
+            if missing:
+                raise PenstockError(
+                    Code.WRONG_STATE,
+                    "SHIM_TOO_OLD",
+                    f"this shim lacks what answers of this service may need ({', '.join(missing)}): upgrade it",
+                )
+            self._greeted = True
+        elif not self._greeted:
+            raise PenstockError(
+                Code.WRONG_STATE, "HELLO_MISSING", "a decision stream begins with a hello: say who connects first"
+            )
 
     def _start(self, questions: list[Question]) -> None:
         self._asked.update([(question.call_id, question) for question in questions])

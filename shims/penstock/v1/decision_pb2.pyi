@@ -107,7 +107,7 @@ class DecideStreamRequest(google.protobuf.message.Message):
     CANCELLED_FIELD_NUMBER: builtins.int
     @property
     def hello(self) -> global___Hello:
-        """First message of a stream only: who connects."""
+        """First message of a stream: who connects. A stream that begins otherwise is refused with FAILED_PRECONDITION."""
 
     @property
     def asks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Ask]:
@@ -178,7 +178,9 @@ class Hello(google.protobuf.message.Message):
     """Version of the shim's software, e.g. "0.1.0"."""
     @property
     def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Obligations and features that the shim understands, e.g. "http", "mask", "hold"."""
+        """Obligations and features that the shim understands. Without "http", "mask", "hold" and "need_body", which answers may
+        count on, the stream is refused with FAILED_PRECONDITION.
+        """
 
     def __init__(
         self,

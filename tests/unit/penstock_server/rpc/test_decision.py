@@ -20,6 +20,8 @@ STATES = {
     BodyState.WHOLE: action_pb2.BODY_STATE_WHOLE,
 }
 
+HELLO = pb.DecideStreamRequest(hello=pb.Hello(version="0.1.0", capabilities=decision.NEEDED))
+
 
 def ask(action: Action, number: int = 1, *, token: str = "bot", can_hold: bool = True) -> pb.Ask:
     """Returns the question of that number."""
@@ -42,7 +44,7 @@ def ask(action: Action, number: int = 1, *, token: str = "bot", can_hold: bool =
 async def _opened(server: MemoryServer, shim: str) -> Call:
     """Opens a stream and takes its configuration."""
     call = await server.stream("DecisionService/DecideStream", shim)
-    call.send(pb.DecideStreamRequest(hello=pb.Hello(version="0.1.0")))
+    call.send(HELLO)
     assert (await call.read()).config.policy_revision == 1
     return call
 
@@ -91,6 +93,7 @@ async def test_a_body_is_asked_for_and_then_judged(server: MemoryServer, world: 
     """With the same call id."""
     await world.policy.apply(ADMIN, POLICY + "    when: request.json.amount > 100\n", dry_run=False)
     call = await server.stream("DecisionService/DecideStream", shim)
+    call.send(HELLO)
     whole = ask(refund())
     bare = pb.Ask()
     bare.CopyFrom(whole)
@@ -269,6 +272,39 @@ async def test_a_shim_that_asks_too_much_waits(
     world.log.open.set()
     assert len(await _verdicts(call, 8)) == 8
     await call.hang_up()
+
+
+@pytest.mark.parametrize("lacking", decision.NEEDED)
+async def test_a_shim_that_could_not_do_as_it_is_told_is_refused(server: MemoryServer, shim: str, lacking: str) -> None:
+    """By what it lacks; more than is needed does no harm."""
+    capabilities = [name for name in (*decision.NEEDED, "more") if name != lacking]
+    call = await server.stream("DecisionService/DecideStream", shim)
+    hello = pb.Hello(version="0.0.1", capabilities=capabilities)
+    call.send(pb.DecideStreamRequest(hello=hello, asks=[ask(http())]))
+    with pytest.raises(AbortedError) as refused:
+        while not (await call.read()).verdicts:
+            pass
+    status = refused.value.status
+    assert (refused.value.code, info_of(status).reason) == (grpc.StatusCode.FAILED_PRECONDITION, "SHIM_TOO_OLD")
+    assert f"({lacking})" in status.details
+
+
+@pytest.mark.parametrize("early", [pb.DecideStreamRequest(asks=[ask(http())]), pb.DecideStreamRequest()])
+async def test_a_stream_begins_with_a_hello(
+    server: MemoryServer, world: World, shim: str, early: pb.DecideStreamRequest
+) -> None:
+    """What comes before it is not answered, and is not judged."""
+    call = await server.stream("DecisionService/DecideStream", shim)
+    logged = len(world.log.events)
+    call.send(early)
+    with pytest.raises(AbortedError) as refused:
+        while not (await call.read()).verdicts:
+            pass
+    assert (refused.value.code, info_of(refused.value.status).reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "HELLO_MISSING",
+    )
+    assert len(world.log.events) == logged
 
 
 async def test_a_stream_ends_when_the_shim_says_so(server: MemoryServer, shim: str) -> None:
