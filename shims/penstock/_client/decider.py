@@ -32,6 +32,10 @@ SLOW_BATCH_S = 0.05
 """A batch without an answer after this many seconds no longer holds others back: one slow ask must not stop all."""
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes of a batch; one larger ask goes alone. Far below the 16 MiB that a message may have."""
+BEAT_S = 0.5
+"""How often the service sends something, seconds: see DecideStreamResponse."""
+SILENT_BEATS = 4
+"""Beats without any message after which the stream counts as lost, though nothing broke: the service may be stopped."""
 CAPABILITIES = ("http", "mask", "hold", "need_body")
 
 _log = logging.getLogger(__name__)
@@ -40,9 +44,17 @@ _log = logging.getLogger(__name__)
 class StreamDecider:
     """Implements penstock._core.interfaces.Decider; open_call opens a new DecideStream that takes encoded messages."""
 
-    def __init__(self, open_call: Callable[[], Stream], *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        open_call: Callable[[], Stream],
+        *,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        beat_s: float = BEAT_S,
+    ) -> None:
         self._open_call = open_call
         self._answer_timeout_s = answer_timeout_s
+        self._beat_s = beat_s
+        self._silent_beats = 0
         self._config: ShimConfig | None = None
         self._callbacks: list[Callable[[ShimConfig | None], None]] = []
         self._waiting = Waiting()
@@ -105,6 +117,8 @@ class StreamDecider:
                 failure = "the policy service ended the stream"
             except grpc.aio.AioRpcError as error:
                 failure = describe(error)
+            except _SilentError:
+                failure = "the policy service has fallen silent"
             except Exception as error:
                 failure = f"the stream failed with {type(error).__name__}"
             finally:
@@ -118,13 +132,25 @@ class StreamDecider:
         """Serves one stream until the service ends it; raises AioRpcError if it breaks."""
         call = self._open_call()
         try:
-            await race(self._read(call), self._write(call))
+            await race(self._read(call), self._write(call), self._listen())
         finally:
             call.cancel()
 
     async def _read(self, call: Stream) -> None:
         while (message := await call.read()) is not grpc.aio.EOF:
             self._take(message)
+
+    async def _listen(self) -> None:
+        """Raises _SilentError once the service, which had begun to speak, has been silent for too long.
+
+        Beats are counted, not seconds: if this process itself stood still, what came meanwhile is read first.
+        """
+        self._silent_beats = 0
+        while self._silent_beats < SILENT_BEATS:
+            await asyncio.sleep(self._beat_s)
+            if self._config is not None:
+                self._silent_beats += 1
+        raise _SilentError
 
     async def _write(self, call: Stream) -> None:
         hello = decision_pb2.Hello(version=__version__, capabilities=CAPABILITIES)
@@ -182,6 +208,7 @@ class StreamDecider:
 
     def _take(self, message: decision_pb2.DecideStreamResponse) -> None:
         """Handles one message: its epoch counts before its verdicts, its configuration before both."""
+        self._silent_beats = 0
         if message.HasField("config"):
             self._backoff.reset()
             if self._last_failure:
@@ -241,6 +268,10 @@ class StreamDecider:
         convert.forget_obligations()
         for callback in self._callbacks:
             _call(callback, config)
+
+
+class _SilentError(Exception):
+    """Says that the service sends nothing, not even heartbeats."""
 
 
 _T = TypeVar("_T")

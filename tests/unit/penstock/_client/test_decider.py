@@ -39,14 +39,14 @@ class Answers:
 class Shim:
     """Is a decider with its own channel; `configs` holds what it called back with."""
 
-    def __init__(self, address: str, answer_timeout_s: float = 30.0) -> None:
+    def __init__(self, address: str, answer_timeout_s: float = 30.0, beat_s: float = 30.0) -> None:
         self._channel = open_channel(address)
         call: grpc.aio.StreamStreamMultiCallable[Any, Any] = self._channel.stream_stream(
             "/penstock.v1.DecisionService/DecideStream",
             response_deserializer=pb.DecideStreamResponse.FromString,
         )
         metadata = bearer("psh" + "_x")
-        self.decider = StreamDecider(lambda: call(metadata=metadata), answer_timeout_s=answer_timeout_s)
+        self.decider = StreamDecider(lambda: call(metadata=metadata), answer_timeout_s=answer_timeout_s, beat_s=beat_s)
         self.configs: asyncio.Queue[ShimConfig | None] = asyncio.Queue()
         self.decider.on_config(self.configs.put_nowait)
         self._task = asyncio.create_task(self.decider.run())
@@ -273,6 +273,40 @@ async def test_a_lost_stream_answers_everything_that_waits_and_connects_again(tm
         assert [ask.call_id for ask in (await again.next()).asks] == ["c"]
         again.send(allow("c", epoch=1))  # the new stream has epochs of its own
         assert (await answers.next()).outcome is Outcome.ALLOW
+
+
+async def test_a_service_that_falls_silent_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing broke, as when it is stopped: what waits is unavailable, and after four beats a new stream is opened."""
+    async with running_service(tmp_path) as service:
+        shim = Shim(service.address, beat_s=0.01)
+        try:
+            stream = await service.decision_stream()
+            stream.send(CONFIG)
+            assert await shim.next_config() is not None
+            answers = Answers()
+            shim.decider.ask(an_ask("a"), answers)
+            assert (await answers.next()).outcome is Outcome.UNAVAILABLE
+            assert await shim.next_config() is None
+            await service.decision_stream()
+        finally:
+            await shim.close()
+    assert "the policy service has fallen silent" in caplog.text
+
+
+async def test_heartbeats_keep_a_stream(tmp_path: Path) -> None:
+    """Messages without verdicts are enough, for longer than the silence that would end it."""
+    async with running_service(tmp_path) as service:
+        shim = Shim(service.address, beat_s=0.05)
+        try:
+            stream = await service.decision_stream()
+            stream.send(CONFIG)
+            assert await shim.next_config() is not None
+            for _ in range(40):
+                await asyncio.sleep(0.01)
+                stream.send(pb.DecideStreamResponse(epoch=1))
+            assert shim.configs.empty() and shim.decider.config() is not None
+        finally:
+            await shim.close()
 
 
 async def test_a_service_that_restarts_is_found_again(tmp_path: Path) -> None:
