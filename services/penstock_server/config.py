@@ -2,6 +2,7 @@
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ DEFAULT_ROLES = {
 }
 DRIVERS = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
 
+NODE = re.compile(r"[a-z0-9-]{1,63}")
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -33,12 +36,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Holds all settings. listen: "unix:/path" or "HOST:PORT". database: SQLAlchemy URL. data: folder of the keys."""
+    """Holds all settings. listen: "unix:/path" or "HOST:PORT". database: SQLAlchemy URL. data: folder of the keys.
+
+    node: names this process's audit log; no two processes over one database may have the same.
+    """
 
     listen: tuple[str, ...]
     database: str = field(repr=False)
     data: Path
     people_issuer: str
+    node: str = "main"
     unsafe_secret_hosts_from_policy: bool = False
     unsafe_token_service: bool = False
     tls_cert: Path | None = None
@@ -81,6 +88,7 @@ class _Reader:
                 "database",
                 "data",
                 "people_issuer",
+                "node",
                 "unsafe_secret_hosts_from_policy",
                 "unsafe_token_service",
                 "tls",
@@ -102,11 +110,15 @@ class _Reader:
         for address in listen:
             if not cert and not _is_local(address):
                 self._problem("tls", f"{address} is not loopback: TLS is demanded there, give [tls] cert and key")
+        node = self._take(self.found, "node", str, "main")
+        if not NODE.fullmatch(node):
+            self._problem("node", "write a name of 1 to 63 characters a-z, 0-9 and -, of this process alone")
         return Config(
             listen=listen,
             database=database,
             data=Path(data),
             people_issuer=self._take(self.found, "people_issuer", str, "urn:penstock:dev"),
+            node=node,
             unsafe_secret_hosts_from_policy=self._take(self.found, "unsafe_secret_hosts_from_policy", bool, False),
             unsafe_token_service=self._take(self.found, "unsafe_token_service", bool, False),
             tls_cert=Path(cert) if cert else None,

@@ -107,7 +107,7 @@ async def serve(config: Config) -> None:
     """Serves until SIGTERM or SIGINT; prints "ready" once it does. Raises PenstockError if it cannot start."""
     _check_data(config.data)
     _warn(config)
-    store = await open_store(config.database)
+    store = await open_store(config.database, config.node)
     try:
         parts = _build(config, store)
         await parts.active.reload()

@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from penstock_server.identity import DEV_ISSUER, DevIssuer
 from penstock_server.rpc.decision import NEEDED
 from penstock_server.server import serve
 
-__all__ = ["POLICY", "SECRET", "Service", "Shim", "an_ask", "reason_of", "refund", "running_service"]
+__all__ = ["POLICY", "SECRET", "Service", "Shim", "an_ask", "another_node", "reason_of", "refund", "running_service"]
 
 SECRET = "billing" + "-key-0123456789"
 
@@ -199,6 +200,35 @@ class Service:
         await shim.stream.write(decision_pb2.DecideStreamRequest(hello=decision_pb2.Hello(capabilities=NEEDED)))
         await shim.read()
         return shim
+
+
+@asynccontextmanager
+async def another_node(first: Service, folder: Path, node: str) -> AsyncIterator[Service]:
+    """Serves for a block in a process of its own, as another machine does: over the database and with the keys of the
+    first service, under its own node name."""
+    data = folder / "data"
+    await asyncio.to_thread(shutil.copytree, first.config.data, data)
+    sockets = Path(tempfile.mkdtemp(prefix="pst-"))
+    config = replace(first.config, listen=(f"unix:{sockets / 's'}",), data=data, node=node)
+    settings = {"listen": list(config.listen), "database": config.database, "data": str(data), "node": node}
+    file = folder / "service.toml"
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+    command = [sys.executable, "-m", "penstock_server.cli", "serve", "--config", str(file)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    channel = grpc.aio.insecure_channel(config.listen[0])
+    try:
+        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        service = Service(config, channel, DevIssuer.open(data), first.shim_token)
+        yield service
+        for shim in service.opened:
+            shim.stream.cancel()
+    finally:
+        await channel.close()
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 30)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 MODULES = {

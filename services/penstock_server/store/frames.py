@@ -30,7 +30,7 @@ class SqlFrameStore:
         """Stores frames that are not stored yet; returns the last number of the run. Raises INVALID (FRAME_GAP)."""
         run = (shim, run_id)
         last = self._last.pop(run, None)
-        if last is None:
+        if last is None or (frames and frames[0].seq > last + 1):  # what lies between may have come to another node
             last = await self._stored(shim, run_id)
         new = [frame for frame in frames if frame.seq > last]
         for expected, frame in enumerate(new, last + 1):

@@ -17,7 +17,7 @@ from penstock_server.store.writers import PostgresWriter, SqliteWriter
 __all__ = ["Store", "open_store"]
 
 MAIN_LOG = "main"
-"""Name of the log of the first, and until there are replicas the only, service node."""
+"""Name of the log of a service node that was not given another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class Store:
 
 
 async def open_store(url: str, log: str = MAIN_LOG) -> Store:
-    """Returns the stores of the database. Raises UNAVAILABLE, and WRONG_STATE if it is not at the newest schema."""
+    """Returns the stores of the database. log: names the audit log that this process, and no other, appends to.
+
+    Raises UNAVAILABLE, and WRONG_STATE if the database is not at the newest schema.
+    """
     database = Database(url)
     try:
         if not await at_head(database):

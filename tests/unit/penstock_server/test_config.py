@@ -32,12 +32,12 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
     assert config.roles[Role.APPROVER] == {"approvers"}
     assert config.unsafe_secret_hosts_from_policy is False
     assert config.unsafe_token_service is False
-    assert config.people_issuer == "urn:penstock:dev"
+    assert (config.people_issuer, config.node) == ("urn:penstock:dev", "main")
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     """Roles and limits replace their defaults one by one."""
-    text = 'people_issuer = "https://id"\nunsafe_secret_hosts_from_policy = true\nunsafe_token_service = true\n'
+    text = 'people_issuer = "https://id"\nunsafe_secret_hosts_from_policy = true\nunsafe_token_service = true\nnode = "eu-2"\n'
     config = _load(
         tmp_path,
         text
@@ -49,7 +49,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     assert config.roles[Role.ADMIN] == {"ops"}
     assert config.roles[Role.AUDITOR] == {"auditors"}
     assert config.limits == Limits(max_pending=3)
-    assert config.people_issuer == "https://id"
+    assert (config.people_issuer, config.node) == ("https://id", "eu-2")
 
 
 def test_an_unknown_setting_is_refused_with_the_one_that_was_meant(tmp_path: Path) -> None:
@@ -79,6 +79,9 @@ def test_half_a_certificate_is_refused(tmp_path: Path) -> None:
         ('["unix:/tmp/s.sock"]', '["localhost"]', "listen"),
         ('"sqlite+aiosqlite:///x.db"', '"mysql://x"', "database"),
         ('"/tmp/data"', "7", "data"),
+        ('"/tmp/data"', '"/tmp/data"\nnode = ""', "node"),
+        ('"/tmp/data"', '"/tmp/data"\nnode = "Main"', "node"),
+        ('"/tmp/data"', '"/tmp/data"\nnode = "a\\n"', "node"),
         ('data = "/tmp/data"', "", "data"),
         ('"/tmp/data"', '"/tmp/data"\nunsafe_secret_hosts_from_policy = 1', "unsafe_secret_hosts_from_policy"),
         ('"/tmp/data"', '"/tmp/data"\n[limits]\nmax_body_bytes = 0', "limits.max_body_bytes"),

@@ -70,6 +70,18 @@ async def test_the_first_version_of_a_frame_stays(store: Store) -> None:
         assert bytes((await connection.execute(select(FRAME.c.body))).scalar_one()) == b"first"
 
 
+async def test_a_run_may_go_on_at_another_node_and_come_back(store: Store, database_url: str) -> None:
+    """What came to the other node is no gap here."""
+    other = await open_store(database_url, "other")
+    assert await store.frames.append(shim="one", run_id=RUN, frames=[frame(1)]) == 1
+    assert await other.frames.append(shim="one", run_id=RUN, frames=[frame(2), frame(3)]) == 3
+    assert await store.frames.append(shim="one", run_id=RUN, frames=[frame(4)]) == 4
+    with pytest.raises(PenstockError, match="frame 6 does not follow 4"):
+        await other.frames.append(shim="one", run_id=RUN, frames=[frame(6)])
+    await other.close()
+    assert await _numbers(store) == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("numbers", [[2], [1, 3], [1, 2, 2], [1, 2**63]])
 async def test_a_gap_is_refused_and_nothing_of_its_batch_is_stored(store: Store, numbers: list[int]) -> None:
     """The refusal names the frame, and the missing ones may then be sent."""
