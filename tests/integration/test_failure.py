@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc.aio
 import pytest
 from sqlalchemy import text
 
-from integration.service import SECRET, Service, an_ask, reason_of, refund
+from integration.service import POLICY, SECRET, Service, an_ask, reason_of, refund, running_service
 from penstock.v1 import approver_pb2, audit_pb2, decision_pb2, policy_pb2, secret_pb2
 from penstock_server.store.engine import Database
 
@@ -88,3 +89,25 @@ async def test_a_policy_change_that_fails_in_the_middle_leaves_nothing(service: 
     assert (verdict.outcome, verdict.epoch) == (decision_pb2.OUTCOME_ALLOW, shim.epoch)
     kinds = await service.call("Audit.ListEntries", audit_pb2.ListEntriesRequest(kind="policy.apply.failed"), "aud")
     assert len(kinds.entries) == 1
+
+
+async def test_a_lost_key_stops_what_needs_it_and_nothing_else(tmp_path: Path, database_url: str) -> None:
+    """The service starts, denies what uses a secret of the former key, and takes that secret anew."""
+    policy = POLICY.replace("rules:", "  plain: {url: https://billing.example}\nrules:").replace(
+        "upstreams: [billing], http: {methods: [GET]}", "http: {methods: [GET]}"
+    )
+    async with running_service(tmp_path, database_url) as service:
+        await service.prepare(policy)
+        shim_token = service.shim_token
+    (tmp_path / "data" / "kek.key").unlink()
+    async with running_service(tmp_path, database_url) as service:
+        shim, agent = await service.shim(shim_token), service.agent
+        plain = an_ask(2, token=agent)
+        plain.action.upstream = "plain"
+        denied, allowed = await shim.ask(an_ask(1, token=agent), plain)
+        assert (denied.outcome, denied.code) == (decision_pb2.OUTCOME_DENY, "secret_unreadable")
+        assert allowed.outcome == decision_pb2.OUTCOME_ALLOW
+        put = secret_pb2.PutSecretRequest(name="billing-key", value=SECRET.encode(), hosts=["billing.example"])
+        await service.call("Secret.PutSecret", put, "sam")
+        (again,) = await shim.ask(an_ask(3, token=agent))
+        assert again.obligations.credential.value == SECRET.encode()

@@ -1,29 +1,35 @@
 """The active state: policy snapshot, opened secrets and their redactor, swapped by one assignment at each epoch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from penstock_server.domain.errors import PenstockError
 from penstock_server.domain.policy import Policy
 from penstock_server.domain.snapshot import Snapshot
 from penstock_server.operations.answers import CredentialGiven
 from penstock_server.operations.environment import PolicyCompiler, Secret, Vault
-from penstock_server.operations.interfaces import PolicyStore, SecretStore, ShimStore
+from penstock_server.operations.interfaces import PolicyStore, SecretRow, SecretStore, ShimStore
 from penstock_server.operations.redaction import Redactor
 
 __all__ = ["Active", "ActiveState"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
     """Holds all that decisions are made from, as of one epoch. revoked: names of shims that may not ask any more.
 
-    given: credentials by upstream, formatted when they are first needed.
+    unreadable: names of secrets that this service's key does not open. given: credentials by upstream, formatted when
+    they are first needed.
     """
 
     snapshot: Snapshot
     secrets: dict[str, Secret]
     redactor: Redactor
+    unreadable: frozenset[str] = frozenset()
     revoked: frozenset[str] = frozenset()
     given: dict[str, CredentialGiven] = field(default_factory=dict, repr=False)
 
@@ -40,6 +46,7 @@ class ActiveState:
         self._vault = vault
         self._compiler = compiler
         self._loading = asyncio.Lock()
+        self._told: set[tuple[str, int]] = set()
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self.current = Active(Snapshot(Policy(), 0, 0), {}, Redactor(()))
 
@@ -51,19 +58,33 @@ class ActiveState:
     async def reload(self, at_least: int = 0) -> Active:
         """Loads until the state is of epoch `at_least` or later (0: load once in any case), and returns it.
 
-        Raises UNAVAILABLE if the database or a secret cannot be read; the former state then stays, and with it its
-        epoch, so that no decision of an older epoch can be given out.
+        Raises UNAVAILABLE if the database cannot be read; the former state then stays, and with it its epoch, so that
+        no decision of an older epoch can be given out. A secret that does not open stops only what uses it.
         """
         async with self._loading:
             if at_least and self.current.snapshot.epoch >= at_least:
                 return self.current
-            row, epoch = await self._policies.active()
-            policy = self._compiler(row.document).policy if row else Policy()
-            opened = [self._vault.open(secret) for secret in await self._secrets.all()]
+            revision, epoch = await self._policies.active()
+            policy = self._compiler(revision.document).policy if revision else Policy()
+            rows = await self._secrets.all()
+            secrets = self._opened(rows)
             revoked = frozenset(shim.name for shim in await self._shims.all() if shim.revoked_at_ms is not None)
-            snapshot = Snapshot(policy, row.number if row else 0, epoch)
-            secrets = {secret.name: secret for secret in opened}
-            self.current = Active(snapshot, secrets, Redactor(tuple((s.name, s.value) for s in opened)), revoked)
+            snapshot = Snapshot(policy, revision.number if revision else 0, epoch)
+            redactor = Redactor(tuple((secret.name, secret.value) for secret in secrets.values()))
+            unreadable = frozenset(row.name for row in rows) - secrets.keys()
+            self.current = Active(snapshot, secrets, redactor, unreadable, revoked)
         for callback in list(self._listeners):
             await callback()
         return self.current
+
+    def _opened(self, rows: Iterable[SecretRow]) -> dict[str, Secret]:
+        """Returns the secrets that open, by name; logs the others, each once."""
+        opened = {}
+        for row in rows:
+            try:
+                opened[row.name] = self._vault.open(row)
+            except PenstockError as error:
+                if (row.name, row.version) not in self._told:
+                    self._told.add((row.name, row.version))
+                    _log.error("%s", error.message)
+        return opened

@@ -123,6 +123,9 @@ class Judge:
         credential: CredentialGiven | None = None
         if upstream.credential is not None:
             use = upstream.credential
+            if use.secret in active.unreadable:
+                why = f"secret {use.secret} of upstream {upstream.name} cannot be read: ask who keeps it to put it anew"
+                return self.refuse(active, shim, question, principal, "secret_unreadable", why, "", evaluation)
             secret = active.secrets.get(use.secret)
             if secret is None:
                 why = (

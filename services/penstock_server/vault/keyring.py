@@ -62,7 +62,8 @@ class Keyring:
             raise PenstockError(
                 Code.UNAVAILABLE,
                 "SECRET_UNREADABLE",
-                f"secret {row.name} v{row.version} cannot be opened: it {why}; restore {KEY_FILE} or put it anew",
+                f"secret {row.name} v{row.version} cannot be opened: it {why}; "
+                f"restore {KEY_FILE} or put it anew: what uses it is denied until then",
             ) from None
         return Secret(name=row.name, version=row.version, hosts=row.hosts, value=value)
 

@@ -37,7 +37,8 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     """Roles and limits replace their defaults one by one."""
-    text = 'people_issuer = "https://id"\nunsafe_secret_hosts_from_policy = true\nunsafe_token_service = true\nnode = "eu-2"\n'
+    text = 'people_issuer = "https://id"\nunsafe_secret_hosts_from_policy = true\nunsafe_token_service = true\n'
+    text += 'node = "eu-2"\n'
     config = _load(
         tmp_path,
         text

@@ -49,14 +49,21 @@ async def test_a_state_that_cannot_be_read_leaves_the_former_one(world: World) -
     assert world.active.current is before
 
 
-async def test_a_secret_that_does_not_open_leaves_the_former_state(world: World) -> None:
-    """A row that was changed in the database stops the change, not the service."""
-    before = world.active.current
+async def test_a_secret_that_does_not_open_stops_only_what_uses_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are in use, its name is logged, once, and its next version is in use again."""
+    other = world.vault.seal(name="other", version=1, hosts=("h",), value=b"other-value", now_ms=1)
+    await world.secrets.put(other)
     world.secrets.rows["billing-key"] = replace(world.secrets.rows["billing-key"], hosts=("evil.example",))
-    with pytest.raises(PenstockError) as refused:
-        await world.active.reload()
-    assert refused.value.reason == "SECRET_UNREADABLE"
-    assert world.active.current is before
+    for _ in range(2):
+        state = await world.active.reload()
+        assert (state.secrets.keys(), state.unreadable) == ({"other"}, {"billing-key"})
+    (line,) = caplog.messages
+    assert "secret billing-key v1 cannot be opened" in line and SECRET not in line
+    row = world.vault.seal(name="billing-key", version=2, hosts=("h",), value=SECRET.encode(), now_ms=1)
+    state = await world.active.reload(await world.secrets.put(row))
+    assert (state.secrets.keys(), state.unreadable) == ({"other", "billing-key"}, frozenset())
 
 
 async def test_listeners_are_told_after_the_swap_until_they_stop(world: World) -> None:

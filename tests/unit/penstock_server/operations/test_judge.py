@@ -99,6 +99,16 @@ async def test_a_secret_that_is_not_stored_denies(world: World) -> None:
     assert _judged(world, http(upstream="plain")).answer.outcome is Outcome.ALLOW
 
 
+async def test_a_secret_that_cannot_be_read_denies(world: World) -> None:
+    """Also what a human would have to agree to; upstreams without it go on."""
+    world.secrets.rows["billing-key"] = replace(world.secrets.rows["billing-key"], wrapped_key=bytes(60))
+    await world.active.reload()
+    for action in (http(), refund()):
+        answer = _judged(world, action).answer
+        assert (answer.outcome, answer.code, answer.credential) == (Outcome.DENY, "secret_unreadable", None)
+    assert _judged(world, http(upstream="plain")).answer.outcome is Outcome.ALLOW
+
+
 async def test_a_gated_action_is_only_a_draft(world: World) -> None:
     """It is marked so, and carries what it would be allowed with."""
     judged = _judged(world, refund())
