@@ -15,6 +15,9 @@ from penstock_server.operations.redaction import Redactor
 
 __all__ = ["Active", "ActiveState"]
 
+KNOWN_VERSIONS = 2
+"""Newest versions of a secret that are masked: who rotates a key lets the former one live on for a while."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -22,6 +25,7 @@ _log = logging.getLogger(__name__)
 class Active:
     """Holds all that decisions are made from, as of one epoch. revoked: names of shims that may not ask any more.
 
+    former: of each secret the version before the newest; it may still be valid, so it is masked like the newest.
     unreadable: names of secrets that this service's key does not open. given: credentials by upstream, formatted when
     they are first needed.
     """
@@ -29,6 +33,7 @@ class Active:
     snapshot: Snapshot
     secrets: dict[str, Secret]
     redactor: Redactor
+    former: dict[str, Secret] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     revoked: frozenset[str] = frozenset()
     given: dict[str, CredentialGiven] = field(default_factory=dict, repr=False)
@@ -66,13 +71,18 @@ class ActiveState:
                 return self.current
             revision, epoch = await self._policies.active()
             policy = self._compiler(revision.document).policy if revision else Policy()
-            rows = await self._secrets.all()
-            secrets = self._opened(rows)
+            newest: dict[str, SecretRow] = {}
+            older: list[SecretRow] = []
+            for secret in await self._secrets.all(KNOWN_VERSIONS):
+                if newest.setdefault(secret.name, secret) is not secret:
+                    older.append(secret)
+            secrets, former = self._opened(newest.values()), self._opened(older)
             revoked = frozenset(shim.name for shim in await self._shims.all() if shim.revoked_at_ms is not None)
             snapshot = Snapshot(policy, revision.number if revision else 0, epoch)
-            redactor = Redactor(tuple((secret.name, secret.value) for secret in secrets.values()))
-            unreadable = frozenset(row.name for row in rows) - secrets.keys()
-            self.current = Active(snapshot, secrets, redactor, unreadable, revoked)
+            known = [*secrets.values(), *former.values()]
+            redactor = Redactor(tuple((secret.name, secret.value) for secret in known))
+            unreadable = frozenset(newest.keys() - secrets.keys())
+            self.current = Active(snapshot, secrets, redactor, former, unreadable, revoked)
         for callback in list(self._listeners):
             await callback()
         return self.current

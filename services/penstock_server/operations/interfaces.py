@@ -161,7 +161,7 @@ class ApprovalStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """Holds one secret's current version. ciphertext and wrapped_key are AES-256-GCM (nonce ‖ ciphertext ‖ tag)."""
+    """Holds one version of a secret. ciphertext and wrapped_key are AES-256-GCM (nonce ‖ ciphertext ‖ tag)."""
 
     name: str
     version: int
@@ -183,8 +183,8 @@ class SecretStore(Protocol):
         """Stores a version and bumps the epoch; returns the new epoch. Raises CONFLICT if that version exists."""
         ...
 
-    async def all(self) -> list[SecretRow]:
-        """Returns the newest version of every secret, by name."""
+    async def all(self, versions: int = 1) -> list[SecretRow]:
+        """Returns the newest versions of every secret, that many of each, by name, newest first."""
         ...
 
 

@@ -48,7 +48,8 @@ def _config(active: Active, shim: ShimRow) -> decision_pb2.ShimConfig:
             token_from=upstream.token_from,
             private_addresses=upstream.private_addresses,
         )
-        secret = active.secrets.get(upstream.credential.secret) if upstream.credential else None
-        if secret is not None:
-            message.known_values.add(name=secret.name, value=secret.value)
+        name = upstream.credential.secret if upstream.credential else ""
+        for secret in (active.secrets.get(name), active.former.get(name)):
+            if secret is not None:
+                message.known_values.add(name=secret.name, value=secret.value)
     return config

@@ -47,20 +47,15 @@ class SqlSecretStore:
                 Code.CONFLICT, "SECRET_CHANGED", f"secret {row.name} was put by somebody else meanwhile: try again"
             ) from None
 
-    async def all(self) -> list[SecretRow]:
-        """Returns the newest version of every secret, by name."""
-        newest = (
-            select(SECRET_VERSION.c.name, func.max(SECRET_VERSION.c.version).label("version"))
-            .group_by(SECRET_VERSION.c.name)
-            .subquery()
-        )
+    async def all(self, versions: int = 1) -> list[SecretRow]:
+        """Returns the newest versions of every secret, that many of each, by name, newest first."""
+        columns = SECRET_VERSION.c
+        age = func.row_number().over(partition_by=columns.name, order_by=columns.version.desc()).label("age")
+        numbered = select(*columns, age).subquery()
         query = (
-            select(*SECRET_VERSION.c)
-            .join(
-                newest,
-                (newest.c.name == SECRET_VERSION.c.name) & (newest.c.version == SECRET_VERSION.c.version),
-            )
-            .order_by(SECRET_VERSION.c.name)
+            select(*(numbered.c[column.name] for column in columns))
+            .where(numbered.c.age <= versions)
+            .order_by(numbered.c.name, numbered.c.age)
         )
         async with self._database.read() as connection:
             return [_secret(row) for row in (await connection.execute(query)).all()]

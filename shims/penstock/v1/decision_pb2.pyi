@@ -512,7 +512,9 @@ class UpstreamConfig(google.protobuf.message.Message):
 
     @property
     def known_values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___KnownValue]:
-        """Secrets that this upstream's credential uses, to be masked wherever they appear."""
+        """Secrets that this upstream's credential uses, to be masked wherever they appear: the version in use, and the one before
+        it, which may still be valid.
+        """
 
     def __init__(
         self,
@@ -556,7 +558,7 @@ class KnownValue(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the secret; appears in reports."""
+    """Name of the secret; appears in reports. Two versions of one secret have the same."""
     value: builtins.bytes
     """The value."""
     def __init__(

@@ -165,10 +165,11 @@ class MemoryLog:
 
 @dataclass
 class MemorySecrets:
-    """Keeps encrypted rows."""
+    """Keeps encrypted rows: of each secret the newest, and the former one."""
 
     policies: MemoryPolicies
     rows: dict[str, SecretRow] = field(default_factory=dict)
+    former: dict[str, SecretRow] = field(default_factory=dict)
 
     async def next_version(self, name: str) -> int:
         return self.rows[name].version + 1 if name in self.rows else 1
@@ -176,11 +177,14 @@ class MemorySecrets:
     async def put(self, row: SecretRow) -> int:
         if row.version != await self.next_version(row.name):
             raise PenstockError(Code.CONFLICT, "SECRET_CHANGED", "put by somebody else meanwhile")
+        if row.name in self.rows:
+            self.former[row.name] = self.rows[row.name]
         self.rows[row.name] = row
         return await self.policies.bump_epoch()
 
-    async def all(self) -> list[SecretRow]:
-        return [self.rows[name] for name in sorted(self.rows)]
+    async def all(self, versions: int = 1) -> list[SecretRow]:
+        kept = (self.rows, self.former)[:versions]
+        return [rows[name] for name in sorted(self.rows) for rows in kept if name in rows]
 
 
 @dataclass

@@ -66,6 +66,21 @@ async def test_a_secret_that_does_not_open_stops_only_what_uses_it(
     assert (state.secrets.keys(), state.unreadable) == ({"other", "billing-key"}, frozenset())
 
 
+async def test_the_former_version_of_a_secret_is_masked_and_not_given_out(world: World) -> None:
+    """Also where the newest one does not open."""
+    row = world.vault.seal(name="billing-key", version=2, hosts=("h",), value=b"new-value-777", now_ms=1)
+    await world.secrets.put(row)
+    state = await world.active.reload()
+    assert state.secrets["billing-key"].value == b"new-value-777"
+    assert state.former["billing-key"].value == SECRET.encode()
+    for value in (SECRET, "new-value-777"):
+        assert value not in state.redactor.text(f"/v1/{value}/x", bytes(32))
+    world.secrets.rows["billing-key"] = replace(row, wrapped_key=bytes(60))
+    state = await world.active.reload()
+    assert "billing-key" not in state.secrets and "billing-key" in state.unreadable
+    assert SECRET not in state.redactor.text(f"/v1/{SECRET}/x", bytes(32))
+
+
 async def test_listeners_are_told_after_the_swap_until_they_stop(world: World) -> None:
     """Each sees the new state; one that stops while others are told is not called again."""
     seen: list[int] = []

@@ -27,6 +27,20 @@ async def test_a_shim_for_everything_is_told_of_every_upstream(world: World) -> 
     assert list(found["plain"].known_values) == []
 
 
+async def test_the_version_before_a_rotation_is_masked_too(world: World) -> None:
+    """It may be valid for a while; the one before that is forgotten."""
+    for value in ("second" + "-value-22222", "third" + "-value-333333"):
+        await world.keeping.put(
+            ADMIN, name="billing-key", value=value.encode(), hosts=("billing.example",), use_policy_hosts=False
+        )
+    config = (await ShimConfigs(world.active, world.shims).for_shim(SHIM.token_hash)).config
+    (billing,) = (upstream for upstream in config.upstreams if upstream.name == "billing")
+    assert [(one.name, one.value) for one in billing.known_values] == [
+        ("billing-key", b"third" + b"-value-333333"),
+        ("billing-key", b"second" + b"-value-22222"),
+    ]
+
+
 async def test_a_shim_gets_no_secret_of_an_upstream_that_it_does_not_serve(world: World) -> None:
     """Nor does it learn that the upstream exists."""
     row, _ = await world.enrolment.enrol(ADMIN, "two", ("plain",), ("*",))

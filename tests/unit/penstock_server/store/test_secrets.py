@@ -21,6 +21,15 @@ async def test_the_newest_version_of_each_secret_is_read(store: Store) -> None:
     assert await store.secrets.all() == [replace(ROW, name="a-key"), newer]
 
 
+async def test_so_many_newest_versions_are_read(store: Store) -> None:
+    """Newest first within each name; a secret with fewer gives what it has."""
+    versions = [replace(ROW, version=number) for number in (1, 2, 3)]
+    other = replace(ROW, name="other")
+    for row in (*versions, other):
+        await store.secrets.put(row)
+    assert await store.secrets.all(2) == [versions[2], versions[1], other]
+
+
 async def test_versions_count_up_for_each_name(store: Store) -> None:
     """From one."""
     assert await store.secrets.next_version("billing-key") == 1
