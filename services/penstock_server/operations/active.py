@@ -71,12 +71,10 @@ class ActiveState:
                 return self.current
             revision, epoch = await self._policies.active()
             policy = self._compiler(revision.document).policy if revision else Policy()
-            newest: dict[str, SecretRow] = {}
-            older: list[SecretRow] = []
-            for secret in await self._secrets.all(KNOWN_VERSIONS):
-                if newest.setdefault(secret.name, secret) is not secret:
-                    older.append(secret)
-            secrets, former = self._opened(newest.values()), self._opened(older)
+            rows = await self._secrets.all(KNOWN_VERSIONS)
+            newest = {row.name: row for row in reversed(rows)}
+            secrets = self._opened(newest.values())
+            former = self._opened(row for row in rows if row is not newest[row.name])
             revoked = frozenset(shim.name for shim in await self._shims.all() if shim.revoked_at_ms is not None)
             snapshot = Snapshot(policy, revision.number if revision else 0, epoch)
             known = [*secrets.values(), *former.values()]

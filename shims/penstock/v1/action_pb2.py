@@ -4,38 +4,41 @@
 # source: penstock/v1/action.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/action.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/action.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x18penstock/v1/action.proto\x12\x0bpenstock.v1"P\n\x06\x41\x63tion\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12(\n\x04http\x18\x02 \x01(\x0b\x32\x18.penstock.v1.HttpRequestH\x00\x42\n\n\x08protocol"\xad\x01\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05query\x18\x04 \x01(\t\x12$\n\x07headers\x18\x05 \x03(\x0b\x32\x13.penstock.v1.Header\x12*\n\nbody_state\x18\x06 \x01(\x0e\x32\x16.penstock.v1.BodyState\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c"^\n\tPrincipal\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x11\n\tdelegator\x18\x05 \x01(\t*k\n\tBodyState\x12\x1a\n\x16\x42ODY_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x42ODY_STATE_NONE\x10\x01\x12\x17\n\x13\x42ODY_STATE_WITHHELD\x10\x02\x12\x14\n\x10\x42ODY_STATE_WHOLE\x10\x03\x62\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/action.proto\x12\x0bpenstock.v1\"P\n\x06\x41\x63tion\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12(\n\x04http\x18\x02 \x01(\x0b\x32\x18.penstock.v1.HttpRequestH\x00\x42\n\n\x08protocol\"\xad\x01\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05query\x18\x04 \x01(\t\x12$\n\x07headers\x18\x05 \x03(\x0b\x32\x13.penstock.v1.Header\x12*\n\nbody_state\x18\x06 \x01(\x0e\x32\x16.penstock.v1.BodyState\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"^\n\tPrincipal\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x11\n\tdelegator\x18\x05 \x01(\t*k\n\tBodyState\x12\x1a\n\x16\x42ODY_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x42ODY_STATE_NONE\x10\x01\x12\x17\n\x13\x42ODY_STATE_WITHHELD\x10\x02\x12\x14\n\x10\x42ODY_STATE_WHOLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.action_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.action_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_BODYSTATE"]._serialized_start = 434
-    _globals["_BODYSTATE"]._serialized_end = 541
-    _globals["_ACTION"]._serialized_start = 41
-    _globals["_ACTION"]._serialized_end = 121
-    _globals["_HTTPREQUEST"]._serialized_start = 124
-    _globals["_HTTPREQUEST"]._serialized_end = 297
-    _globals["_HEADER"]._serialized_start = 299
-    _globals["_HEADER"]._serialized_end = 336
-    _globals["_PRINCIPAL"]._serialized_start = 338
-    _globals["_PRINCIPAL"]._serialized_end = 432
+  DESCRIPTOR._loaded_options = None
+  _globals['_BODYSTATE']._serialized_start=434
+  _globals['_BODYSTATE']._serialized_end=541
+  _globals['_ACTION']._serialized_start=41
+  _globals['_ACTION']._serialized_end=121
+  _globals['_HTTPREQUEST']._serialized_start=124
+  _globals['_HTTPREQUEST']._serialized_end=297
+  _globals['_HEADER']._serialized_start=299
+  _globals['_HEADER']._serialized_end=336
+  _globals['_PRINCIPAL']._serialized_start=338
+  _globals['_PRINCIPAL']._serialized_end=432
 # @@protoc_insertion_point(module_scope)

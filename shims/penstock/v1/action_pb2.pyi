@@ -23,9 +23,7 @@ class _BodyState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _BodyStateEnumTypeWrapper(
-    google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BodyState.ValueType], builtins.type
-):
+class _BodyStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BodyState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     BODY_STATE_UNSPECIFIED: _BodyState.ValueType  # 0
     """Never sent; refused."""
@@ -70,9 +68,7 @@ class Action(google.protobuf.message.Message):
         http: global___HttpRequest | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["http", b"http", "protocol", b"protocol"]) -> builtins.bool: ...
-    def ClearField(
-        self, field_name: typing.Literal["http", b"http", "protocol", b"protocol", "upstream", b"upstream"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["http", b"http", "protocol", b"protocol", "upstream", b"upstream"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["protocol", b"protocol"]) -> typing.Literal["http"] | None: ...
 
 global___Action = Action
@@ -117,25 +113,7 @@ class HttpRequest(google.protobuf.message.Message):
         body_state: global___BodyState.ValueType = ...,
         body: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "authority",
-            b"authority",
-            "body",
-            b"body",
-            "body_state",
-            b"body_state",
-            "headers",
-            b"headers",
-            "method",
-            b"method",
-            "path",
-            b"path",
-            "query",
-            b"query",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["authority", b"authority", "body", b"body", "body_state", b"body_state", "headers", b"headers", "method", b"method", "path", b"path", "query", b"query"]) -> None: ...
 
 global___HttpRequest = HttpRequest
 
@@ -193,20 +171,6 @@ class Principal(google.protobuf.message.Message):
         owner: builtins.str = ...,
         delegator: builtins.str = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "delegator",
-            b"delegator",
-            "groups",
-            b"groups",
-            "issuer",
-            b"issuer",
-            "owner",
-            b"owner",
-            "subject",
-            b"subject",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["delegator", b"delegator", "groups", b"groups", "issuer", b"issuer", "owner", b"owner", "subject", b"subject"]) -> None: ...
 
 global___Principal = Principal

@@ -24,9 +24,7 @@ class _ApprovalState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _ApprovalStateEnumTypeWrapper(
-    google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ApprovalState.ValueType], builtins.type
-):
+class _ApprovalStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ApprovalState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     APPROVAL_STATE_UNSPECIFIED: _ApprovalState.ValueType  # 0
     """Never sent."""
@@ -222,44 +220,8 @@ class Approval(google.protobuf.message.Message):
         grant: global___Grant | None = ...,
         policy_revision: builtins.int = ...,
     ) -> None: ...
-    def HasField(
-        self, field_name: typing.Literal["action", b"action", "grant", b"grant", "requester", b"requester"]
-    ) -> builtins.bool: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "action",
-            b"action",
-            "action_digest",
-            b"action_digest",
-            "created_at_ms",
-            b"created_at_ms",
-            "expires_at_ms",
-            b"expires_at_ms",
-            "grant",
-            b"grant",
-            "name",
-            b"name",
-            "policy_revision",
-            b"policy_revision",
-            "reason",
-            b"reason",
-            "requester",
-            b"requester",
-            "requirements",
-            b"requirements",
-            "resolved_at_ms",
-            b"resolved_at_ms",
-            "reviews",
-            b"reviews",
-            "rules",
-            b"rules",
-            "session",
-            b"session",
-            "state",
-            b"state",
-        ],
-    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["action", b"action", "grant", b"grant", "requester", b"requester"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "action_digest", b"action_digest", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "grant", b"grant", "name", b"name", "policy_revision", b"policy_revision", "reason", b"reason", "requester", b"requester", "requirements", b"requirements", "resolved_at_ms", b"resolved_at_ms", "reviews", b"reviews", "rules", b"rules", "session", b"session", "state", b"state"]) -> None: ...
 
 global___Approval = Approval
 
@@ -291,12 +253,7 @@ class Requirement(google.protobuf.message.Message):
         approved: builtins.int = ...,
         reviewers: collections.abc.Iterable[global___ReviewerMatch] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "approved", b"approved", "quorum", b"quorum", "reviewers", b"reviewers", "rule", b"rule"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approved", b"approved", "quorum", b"quorum", "reviewers", b"reviewers", "rule", b"rule"]) -> None: ...
 
 global___Requirement = Requirement
 
@@ -351,12 +308,7 @@ class Review(google.protobuf.message.Message):
         at_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["reviewer", b"reviewer"]) -> builtins.bool: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "approved", b"approved", "at_ms", b"at_ms", "reason", b"reason", "reviewer", b"reviewer"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approved", b"approved", "at_ms", b"at_ms", "reason", b"reason", "reviewer", b"reviewer"]) -> None: ...
 
 global___Review = Review
 
@@ -386,11 +338,6 @@ class Grant(google.protobuf.message.Message):
         start_at_ms: builtins.int = ...,
         end_at_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "end_at_ms", b"end_at_ms", "name", b"name", "start_at_ms", b"start_at_ms", "uses_left", b"uses_left"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["end_at_ms", b"end_at_ms", "name", b"name", "start_at_ms", b"start_at_ms", "uses_left", b"uses_left"]) -> None: ...
 
 global___Grant = Grant

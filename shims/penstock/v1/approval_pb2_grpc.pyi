@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -55,10 +56,7 @@ class ApprovalServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approval_pb2.GetApprovalRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approval_pb2.GetApprovalResponse,
-        collections.abc.Awaitable[penstock.v1.approval_pb2.GetApprovalResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.approval_pb2.GetApprovalResponse, collections.abc.Awaitable[penstock.v1.approval_pb2.GetApprovalResponse]]:
         """Returns one approval request of the caller."""
 
     @abc.abstractmethod
@@ -66,12 +64,7 @@ class ApprovalServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approval_pb2.WaitApprovalRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approval_pb2.WaitApprovalResponse,
-        collections.abc.Awaitable[penstock.v1.approval_pb2.WaitApprovalResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.approval_pb2.WaitApprovalResponse, collections.abc.Awaitable[penstock.v1.approval_pb2.WaitApprovalResponse]]:
         """Returns when the request has left pending, or at the deadline with the state unchanged."""
 
-def add_ApprovalServiceServicer_to_server(
-    servicer: ApprovalServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_ApprovalServiceServicer_to_server(servicer: ApprovalServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

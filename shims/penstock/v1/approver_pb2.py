@@ -4,15 +4,18 @@
 # source: penstock/v1/approver.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/approver.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/approver.proto'
 )
 # @@protoc_insertion_point(imports)
 
@@ -22,31 +25,29 @@ _sym_db = _symbol_database.Default()
 from penstock.v1 import approval_pb2 as penstock_dot_v1_dot_approval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1apenstock/v1/approver.proto\x12\x0bpenstock.v1\x1a\x1apenstock/v1/approval.proto"h\n\x14ListApprovalsRequest\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.penstock.v1.ApprovalState\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t"Z\n\x15ListApprovalsResponse\x12(\n\tapprovals\x18\x01 \x03(\x0b\x32\x15.penstock.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t"\'\n\x17ReviewedApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"C\n\x18ReviewedApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval"E\n\x0e\x41pproveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\raction_digest\x18\x03 \x01(\x0c":\n\x0f\x41pproveResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval"+\n\x0b\x44\x65nyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t"7\n\x0c\x44\x65nyResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval2\xcd\x02\n\x0f\x41pproverService\x12V\n\rListApprovals\x12!.penstock.v1.ListApprovalsRequest\x1a".penstock.v1.ListApprovalsResponse\x12_\n\x10ReviewedApproval\x12$.penstock.v1.ReviewedApprovalRequest\x1a%.penstock.v1.ReviewedApprovalResponse\x12\x44\n\x07\x41pprove\x12\x1b.penstock.v1.ApproveRequest\x1a\x1c.penstock.v1.ApproveResponse\x12;\n\x04\x44\x65ny\x12\x18.penstock.v1.DenyRequest\x1a\x19.penstock.v1.DenyResponseb\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/approver.proto\x12\x0bpenstock.v1\x1a\x1apenstock/v1/approval.proto\"h\n\x14ListApprovalsRequest\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.penstock.v1.ApprovalState\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x15ListApprovalsResponse\x12(\n\tapprovals\x18\x01 \x03(\x0b\x32\x15.penstock.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x17ReviewedApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"C\n\x18ReviewedApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"E\n\x0e\x41pproveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\raction_digest\x18\x03 \x01(\x0c\":\n\x0f\x41pproveResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"+\n\x0b\x44\x65nyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x0c\x44\x65nyResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval2\xcd\x02\n\x0f\x41pproverService\x12V\n\rListApprovals\x12!.penstock.v1.ListApprovalsRequest\x1a\".penstock.v1.ListApprovalsResponse\x12_\n\x10ReviewedApproval\x12$.penstock.v1.ReviewedApprovalRequest\x1a%.penstock.v1.ReviewedApprovalResponse\x12\x44\n\x07\x41pprove\x12\x1b.penstock.v1.ApproveRequest\x1a\x1c.penstock.v1.ApproveResponse\x12;\n\x04\x44\x65ny\x12\x18.penstock.v1.DenyRequest\x1a\x19.penstock.v1.DenyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.approver_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.approver_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_LISTAPPROVALSREQUEST"]._serialized_start = 71
-    _globals["_LISTAPPROVALSREQUEST"]._serialized_end = 175
-    _globals["_LISTAPPROVALSRESPONSE"]._serialized_start = 177
-    _globals["_LISTAPPROVALSRESPONSE"]._serialized_end = 267
-    _globals["_REVIEWEDAPPROVALREQUEST"]._serialized_start = 269
-    _globals["_REVIEWEDAPPROVALREQUEST"]._serialized_end = 308
-    _globals["_REVIEWEDAPPROVALRESPONSE"]._serialized_start = 310
-    _globals["_REVIEWEDAPPROVALRESPONSE"]._serialized_end = 377
-    _globals["_APPROVEREQUEST"]._serialized_start = 379
-    _globals["_APPROVEREQUEST"]._serialized_end = 448
-    _globals["_APPROVERESPONSE"]._serialized_start = 450
-    _globals["_APPROVERESPONSE"]._serialized_end = 508
-    _globals["_DENYREQUEST"]._serialized_start = 510
-    _globals["_DENYREQUEST"]._serialized_end = 553
-    _globals["_DENYRESPONSE"]._serialized_start = 555
-    _globals["_DENYRESPONSE"]._serialized_end = 610
-    _globals["_APPROVERSERVICE"]._serialized_start = 613
-    _globals["_APPROVERSERVICE"]._serialized_end = 946
+  DESCRIPTOR._loaded_options = None
+  _globals['_LISTAPPROVALSREQUEST']._serialized_start=71
+  _globals['_LISTAPPROVALSREQUEST']._serialized_end=175
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=177
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=267
+  _globals['_REVIEWEDAPPROVALREQUEST']._serialized_start=269
+  _globals['_REVIEWEDAPPROVALREQUEST']._serialized_end=308
+  _globals['_REVIEWEDAPPROVALRESPONSE']._serialized_start=310
+  _globals['_REVIEWEDAPPROVALRESPONSE']._serialized_end=377
+  _globals['_APPROVEREQUEST']._serialized_start=379
+  _globals['_APPROVEREQUEST']._serialized_end=448
+  _globals['_APPROVERESPONSE']._serialized_start=450
+  _globals['_APPROVERESPONSE']._serialized_end=508
+  _globals['_DENYREQUEST']._serialized_start=510
+  _globals['_DENYREQUEST']._serialized_end=553
+  _globals['_DENYRESPONSE']._serialized_start=555
+  _globals['_DENYRESPONSE']._serialized_end=610
+  _globals['_APPROVERSERVICE']._serialized_start=613
+  _globals['_APPROVERSERVICE']._serialized_end=946
 # @@protoc_insertion_point(module_scope)

@@ -35,9 +35,7 @@ class ListApprovalsRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]) -> None: ...
 
 global___ListApprovalsRequest = ListApprovalsRequest
 
@@ -52,9 +50,7 @@ class ListApprovalsResponse(google.protobuf.message.Message):
     next_page_token: builtins.str
     """Empty on the last page."""
     @property
-    def approvals(
-        self,
-    ) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[penstock.v1.approval_pb2.Approval]:
+    def approvals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[penstock.v1.approval_pb2.Approval]:
         """The requests."""
 
     def __init__(
@@ -63,9 +59,7 @@ class ListApprovalsResponse(google.protobuf.message.Message):
         approvals: collections.abc.Iterable[penstock.v1.approval_pb2.Approval] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["approvals", b"approvals", "next_page_token", b"next_page_token"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "next_page_token", b"next_page_token"]) -> None: ...
 
 global___ListApprovalsResponse = ListApprovalsResponse
 
@@ -130,9 +124,7 @@ class ApproveRequest(google.protobuf.message.Message):
         reason: builtins.str = ...,
         action_digest: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["action_digest", b"action_digest", "name", b"name", "reason", b"reason"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action_digest", b"action_digest", "name", b"name", "reason", b"reason"]) -> None: ...
 
 global___ApproveRequest = ApproveRequest
 

@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -79,10 +80,7 @@ class ApproverServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approver_pb2.ListApprovalsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approver_pb2.ListApprovalsResponse,
-        collections.abc.Awaitable[penstock.v1.approver_pb2.ListApprovalsResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.approver_pb2.ListApprovalsResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.ListApprovalsResponse]]:
         """Lists requests that the caller may review, newest first."""
 
     @abc.abstractmethod
@@ -90,10 +88,7 @@ class ApproverServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approver_pb2.ReviewedApprovalRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approver_pb2.ReviewedApprovalResponse,
-        collections.abc.Awaitable[penstock.v1.approver_pb2.ReviewedApprovalResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.approver_pb2.ReviewedApprovalResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.ReviewedApprovalResponse]]:
         """Returns one request that the caller may review."""
 
     @abc.abstractmethod
@@ -101,9 +96,7 @@ class ApproverServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approver_pb2.ApproveRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approver_pb2.ApproveResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.ApproveResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.approver_pb2.ApproveResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.ApproveResponse]]:
         """Says yes. Saying it twice has one effect; a request that is not pending is FAILED_PRECONDITION."""
 
     @abc.abstractmethod
@@ -111,11 +104,7 @@ class ApproverServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.approver_pb2.DenyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.approver_pb2.DenyResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.DenyResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.approver_pb2.DenyResponse, collections.abc.Awaitable[penstock.v1.approver_pb2.DenyResponse]]:
         """Says no; one no is final."""
 
-def add_ApproverServiceServicer_to_server(
-    servicer: ApproverServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_ApproverServiceServicer_to_server(servicer: ApproverServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

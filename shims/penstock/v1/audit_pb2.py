@@ -4,14 +4,19 @@
 # source: penstock/v1/audit.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/audit.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/audit.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
@@ -20,25 +25,23 @@ _sym_db = _symbol_database.Default()
 from penstock.v1 import action_pb2 as penstock_dot_v1_dot_action__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x17penstock/v1/audit.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto"e\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x04 \x01(\t\x12\x0e\n\x06newest\x18\x05 \x01(\x08"M\n\x13ListEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.penstock.v1.AuditEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08"#\n\x12TailEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04"=\n\x13TailEntriesResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.penstock.v1.AuditEntry"\xf6\x02\n\nAuditEntry\x12\x0b\n\x03log\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\x12%\n\x05\x61\x63tor\x18\x06 \x01(\x0b\x32\x16.penstock.v1.Principal\x12\x10\n\x08upstream\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x10\n\x08resource\x18\t \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\n \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x0c \x01(\t\x12\r\n\x05rules\x18\r \x03(\t\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12\x10\n\x08\x61pproval\x18\x0f \x01(\t\x12\r\n\x05grant\x18\x10 \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x11 \x01(\x04\x12\x14\n\x0c\x64\x65tails_json\x18\x12 \x01(\t\x12\x11\n\tleaf_hash\x18\x13 \x01(\x0c\x12\x12\n\nchain_hash\x18\x14 \x01(\x0c\x32\xb4\x01\n\x0c\x41uditService\x12P\n\x0bListEntries\x12\x1f.penstock.v1.ListEntriesRequest\x1a .penstock.v1.ListEntriesResponse\x12R\n\x0bTailEntries\x12\x1f.penstock.v1.TailEntriesRequest\x1a .penstock.v1.TailEntriesResponse0\x01\x62\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/audit.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto\"e\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x04 \x01(\t\x12\x0e\n\x06newest\x18\x05 \x01(\x08\"M\n\x13ListEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.penstock.v1.AuditEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\"#\n\x12TailEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\"=\n\x13TailEntriesResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.penstock.v1.AuditEntry\"\xf6\x02\n\nAuditEntry\x12\x0b\n\x03log\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\x12%\n\x05\x61\x63tor\x18\x06 \x01(\x0b\x32\x16.penstock.v1.Principal\x12\x10\n\x08upstream\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x10\n\x08resource\x18\t \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\n \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x0c \x01(\t\x12\r\n\x05rules\x18\r \x03(\t\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12\x10\n\x08\x61pproval\x18\x0f \x01(\t\x12\r\n\x05grant\x18\x10 \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x11 \x01(\x04\x12\x14\n\x0c\x64\x65tails_json\x18\x12 \x01(\t\x12\x11\n\tleaf_hash\x18\x13 \x01(\x0c\x12\x12\n\nchain_hash\x18\x14 \x01(\x0c\x32\xb4\x01\n\x0c\x41uditService\x12P\n\x0bListEntries\x12\x1f.penstock.v1.ListEntriesRequest\x1a .penstock.v1.ListEntriesResponse\x12R\n\x0bTailEntries\x12\x1f.penstock.v1.TailEntriesRequest\x1a .penstock.v1.TailEntriesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.audit_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_LISTENTRIESREQUEST"]._serialized_start = 66
-    _globals["_LISTENTRIESREQUEST"]._serialized_end = 167
-    _globals["_LISTENTRIESRESPONSE"]._serialized_start = 169
-    _globals["_LISTENTRIESRESPONSE"]._serialized_end = 246
-    _globals["_TAILENTRIESREQUEST"]._serialized_start = 248
-    _globals["_TAILENTRIESREQUEST"]._serialized_end = 283
-    _globals["_TAILENTRIESRESPONSE"]._serialized_start = 285
-    _globals["_TAILENTRIESRESPONSE"]._serialized_end = 346
-    _globals["_AUDITENTRY"]._serialized_start = 349
-    _globals["_AUDITENTRY"]._serialized_end = 723
-    _globals["_AUDITSERVICE"]._serialized_start = 726
-    _globals["_AUDITSERVICE"]._serialized_end = 906
+  DESCRIPTOR._loaded_options = None
+  _globals['_LISTENTRIESREQUEST']._serialized_start=66
+  _globals['_LISTENTRIESREQUEST']._serialized_end=167
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=169
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=246
+  _globals['_TAILENTRIESREQUEST']._serialized_start=248
+  _globals['_TAILENTRIESREQUEST']._serialized_end=283
+  _globals['_TAILENTRIESRESPONSE']._serialized_start=285
+  _globals['_TAILENTRIESRESPONSE']._serialized_end=346
+  _globals['_AUDITENTRY']._serialized_start=349
+  _globals['_AUDITENTRY']._serialized_end=723
+  _globals['_AUDITSERVICE']._serialized_start=726
+  _globals['_AUDITSERVICE']._serialized_end=906
 # @@protoc_insertion_point(module_scope)

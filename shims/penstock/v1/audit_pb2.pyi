@@ -43,12 +43,7 @@ class ListEntriesRequest(google.protobuf.message.Message):
         call_id: builtins.str = ...,
         newest: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "after", b"after", "call_id", b"call_id", "kind", b"kind", "newest", b"newest", "page_size", b"page_size"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "call_id", b"call_id", "kind", b"kind", "newest", b"newest", "page_size", b"page_size"]) -> None: ...
 
 global___ListEntriesRequest = ListEntriesRequest
 
@@ -210,50 +205,6 @@ class AuditEntry(google.protobuf.message.Message):
         chain_hash: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["actor", b"actor"]) -> builtins.bool: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "actor",
-            b"actor",
-            "approval",
-            b"approval",
-            "at_ms",
-            b"at_ms",
-            "call_id",
-            b"call_id",
-            "chain_hash",
-            b"chain_hash",
-            "decision_id",
-            b"decision_id",
-            "details_json",
-            b"details_json",
-            "effect",
-            b"effect",
-            "grant",
-            b"grant",
-            "id",
-            b"id",
-            "kind",
-            b"kind",
-            "leaf_hash",
-            b"leaf_hash",
-            "log",
-            b"log",
-            "method",
-            b"method",
-            "policy_revision",
-            b"policy_revision",
-            "reason",
-            b"reason",
-            "resource",
-            b"resource",
-            "rules",
-            b"rules",
-            "seq",
-            b"seq",
-            "upstream",
-            b"upstream",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "approval", b"approval", "at_ms", b"at_ms", "call_id", b"call_id", "chain_hash", b"chain_hash", "decision_id", b"decision_id", "details_json", b"details_json", "effect", b"effect", "grant", b"grant", "id", b"id", "kind", b"kind", "leaf_hash", b"leaf_hash", "log", b"log", "method", b"method", "policy_revision", b"policy_revision", "reason", b"reason", "resource", b"resource", "rules", b"rules", "seq", b"seq", "upstream", b"upstream"]) -> None: ...
 
 global___AuditEntry = AuditEntry

@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -55,9 +56,7 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.audit_pb2.ListEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.audit_pb2.ListEntriesResponse, collections.abc.Awaitable[penstock.v1.audit_pb2.ListEntriesResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.audit_pb2.ListEntriesResponse, collections.abc.Awaitable[penstock.v1.audit_pb2.ListEntriesResponse]]:
         """Lists entries in the order of their sequence numbers."""
 
     @abc.abstractmethod
@@ -65,12 +64,7 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.audit_pb2.TailEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        collections.abc.Iterator[penstock.v1.audit_pb2.TailEntriesResponse],
-        collections.abc.AsyncIterator[penstock.v1.audit_pb2.TailEntriesResponse],
-    ]:
+    ) -> typing.Union[collections.abc.Iterator[penstock.v1.audit_pb2.TailEntriesResponse], collections.abc.AsyncIterator[penstock.v1.audit_pb2.TailEntriesResponse]]:
         """Sends entries after a sequence number, then new ones as they are committed, until the caller hangs up."""
 
-def add_AuditServiceServicer_to_server(
-    servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

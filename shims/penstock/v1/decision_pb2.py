@@ -4,15 +4,18 @@
 # source: penstock/v1/decision.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/decision.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/decision.proto'
 )
 # @@protoc_insertion_point(imports)
 
@@ -22,45 +25,43 @@ _sym_db = _symbol_database.Default()
 from penstock.v1 import action_pb2 as penstock_dot_v1_dot_action__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1apenstock/v1/decision.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto".\n\rDecideRequest\x12\x1d\n\x03\x61sk\x18\x01 \x01(\x0b\x32\x10.penstock.v1.Ask"7\n\x0e\x44\x65\x63ideResponse\x12%\n\x07verdict\x18\x01 \x01(\x0b\x32\x14.penstock.v1.Verdict"k\n\x13\x44\x65\x63ideStreamRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Hello\x12\x1e\n\x04\x61sks\x18\x02 \x03(\x0b\x32\x10.penstock.v1.Ask\x12\x11\n\tcancelled\x18\x03 \x03(\t"v\n\x14\x44\x65\x63ideStreamResponse\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.penstock.v1.ShimConfig\x12&\n\x08verdicts\x18\x02 \x03(\x0b\x32\x14.penstock.v1.Verdict\x12\r\n\x05\x65poch\x18\x03 \x01(\x04".\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t"m\n\x03\x41sk\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12#\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32\x13.penstock.v1.Action\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61n_hold\x18\x05 \x01(\x08"\xa0\x02\n\x07Verdict\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12%\n\x07outcome\x18\x02 \x01(\x0e\x32\x14.penstock.v1.Outcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12-\n\x0bobligations\x18\x07 \x01(\x0b\x32\x18.penstock.v1.Obligations\x12.\n\x08\x61pproval\x18\x08 \x01(\x0b\x32\x1c.penstock.v1.PendingApproval\x12\x15\n\rneed_body_max\x18\t \x01(\x04\x12\x17\n\x0fpolicy_revision\x18\n \x01(\x04\x12\r\n\x05\x65poch\x18\x0b \x01(\x04"n\n\x0bObligations\x12+\n\ncredential\x18\x01 \x01(\x0b\x32\x17.penstock.v1.Credential\x12 \n\x05masks\x18\x02 \x03(\x0b\x32\x11.penstock.v1.Mask\x12\x10\n\x08mask_key\x18\x03 \x01(\x0c":\n\nCredential\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05hosts\x18\x03 \x03(\t"7\n\x04Mask\x12\x11\n\tdetectors\x18\x01 \x03(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x0e\n\x06header\x18\x03 \x01(\t"G\n\x0fPendingApproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07hold_ms\x18\x02 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x03"U\n\nShimConfig\x12\x17\n\x0fpolicy_revision\x18\x01 \x01(\x04\x12.\n\tupstreams\x18\x02 \x03(\x0b\x32\x1b.penstock.v1.UpstreamConfig"\xa9\x01\n\x0eUpstreamConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\r\n\x05mount\x18\x03 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x04 \x01(\t\x12\x12\n\ntoken_from\x18\x05 \x03(\t\x12\x19\n\x11private_addresses\x18\x06 \x01(\x08\x12-\n\x0cknown_values\x18\x07 \x03(\x0b\x32\x17.penstock.v1.KnownValue")\n\nKnownValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c*s\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_ALLOW\x10\x01\x12\x10\n\x0cOUTCOME_DENY\x10\x02\x12\x13\n\x0fOUTCOME_PENDING\x10\x03\x12\x15\n\x11OUTCOME_NEED_BODY\x10\x04\x32\xad\x01\n\x0f\x44\x65\x63isionService\x12\x41\n\x06\x44\x65\x63ide\x12\x1a.penstock.v1.DecideRequest\x1a\x1b.penstock.v1.DecideResponse\x12W\n\x0c\x44\x65\x63ideStream\x12 .penstock.v1.DecideStreamRequest\x1a!.penstock.v1.DecideStreamResponse(\x01\x30\x01\x62\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/decision.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto\".\n\rDecideRequest\x12\x1d\n\x03\x61sk\x18\x01 \x01(\x0b\x32\x10.penstock.v1.Ask\"7\n\x0e\x44\x65\x63ideResponse\x12%\n\x07verdict\x18\x01 \x01(\x0b\x32\x14.penstock.v1.Verdict\"k\n\x13\x44\x65\x63ideStreamRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Hello\x12\x1e\n\x04\x61sks\x18\x02 \x03(\x0b\x32\x10.penstock.v1.Ask\x12\x11\n\tcancelled\x18\x03 \x03(\t\"v\n\x14\x44\x65\x63ideStreamResponse\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.penstock.v1.ShimConfig\x12&\n\x08verdicts\x18\x02 \x03(\x0b\x32\x14.penstock.v1.Verdict\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\".\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\"m\n\x03\x41sk\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12#\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32\x13.penstock.v1.Action\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61n_hold\x18\x05 \x01(\x08\"\xa0\x02\n\x07Verdict\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12%\n\x07outcome\x18\x02 \x01(\x0e\x32\x14.penstock.v1.Outcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12-\n\x0bobligations\x18\x07 \x01(\x0b\x32\x18.penstock.v1.Obligations\x12.\n\x08\x61pproval\x18\x08 \x01(\x0b\x32\x1c.penstock.v1.PendingApproval\x12\x15\n\rneed_body_max\x18\t \x01(\x04\x12\x17\n\x0fpolicy_revision\x18\n \x01(\x04\x12\r\n\x05\x65poch\x18\x0b \x01(\x04\"n\n\x0bObligations\x12+\n\ncredential\x18\x01 \x01(\x0b\x32\x17.penstock.v1.Credential\x12 \n\x05masks\x18\x02 \x03(\x0b\x32\x11.penstock.v1.Mask\x12\x10\n\x08mask_key\x18\x03 \x01(\x0c\":\n\nCredential\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05hosts\x18\x03 \x03(\t\"7\n\x04Mask\x12\x11\n\tdetectors\x18\x01 \x03(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x0e\n\x06header\x18\x03 \x01(\t\"G\n\x0fPendingApproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07hold_ms\x18\x02 \x01(\x04\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x03\"U\n\nShimConfig\x12\x17\n\x0fpolicy_revision\x18\x01 \x01(\x04\x12.\n\tupstreams\x18\x02 \x03(\x0b\x32\x1b.penstock.v1.UpstreamConfig\"\xa9\x01\n\x0eUpstreamConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\r\n\x05mount\x18\x03 \x01(\t\x12\x0f\n\x07\x64ialect\x18\x04 \x01(\t\x12\x12\n\ntoken_from\x18\x05 \x03(\t\x12\x19\n\x11private_addresses\x18\x06 \x01(\x08\x12-\n\x0cknown_values\x18\x07 \x03(\x0b\x32\x17.penstock.v1.KnownValue\")\n\nKnownValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c*s\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_ALLOW\x10\x01\x12\x10\n\x0cOUTCOME_DENY\x10\x02\x12\x13\n\x0fOUTCOME_PENDING\x10\x03\x12\x15\n\x11OUTCOME_NEED_BODY\x10\x04\x32\xad\x01\n\x0f\x44\x65\x63isionService\x12\x41\n\x06\x44\x65\x63ide\x12\x1a.penstock.v1.DecideRequest\x1a\x1b.penstock.v1.DecideResponse\x12W\n\x0c\x44\x65\x63ideStream\x12 .penstock.v1.DecideStreamRequest\x1a!.penstock.v1.DecideStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.decision_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_OUTCOME"]._serialized_start = 1457
-    _globals["_OUTCOME"]._serialized_end = 1572
-    _globals["_DECIDEREQUEST"]._serialized_start = 69
-    _globals["_DECIDEREQUEST"]._serialized_end = 115
-    _globals["_DECIDERESPONSE"]._serialized_start = 117
-    _globals["_DECIDERESPONSE"]._serialized_end = 172
-    _globals["_DECIDESTREAMREQUEST"]._serialized_start = 174
-    _globals["_DECIDESTREAMREQUEST"]._serialized_end = 281
-    _globals["_DECIDESTREAMRESPONSE"]._serialized_start = 283
-    _globals["_DECIDESTREAMRESPONSE"]._serialized_end = 401
-    _globals["_HELLO"]._serialized_start = 403
-    _globals["_HELLO"]._serialized_end = 449
-    _globals["_ASK"]._serialized_start = 451
-    _globals["_ASK"]._serialized_end = 560
-    _globals["_VERDICT"]._serialized_start = 563
-    _globals["_VERDICT"]._serialized_end = 851
-    _globals["_OBLIGATIONS"]._serialized_start = 853
-    _globals["_OBLIGATIONS"]._serialized_end = 963
-    _globals["_CREDENTIAL"]._serialized_start = 965
-    _globals["_CREDENTIAL"]._serialized_end = 1023
-    _globals["_MASK"]._serialized_start = 1025
-    _globals["_MASK"]._serialized_end = 1080
-    _globals["_PENDINGAPPROVAL"]._serialized_start = 1082
-    _globals["_PENDINGAPPROVAL"]._serialized_end = 1153
-    _globals["_SHIMCONFIG"]._serialized_start = 1155
-    _globals["_SHIMCONFIG"]._serialized_end = 1240
-    _globals["_UPSTREAMCONFIG"]._serialized_start = 1243
-    _globals["_UPSTREAMCONFIG"]._serialized_end = 1412
-    _globals["_KNOWNVALUE"]._serialized_start = 1414
-    _globals["_KNOWNVALUE"]._serialized_end = 1455
-    _globals["_DECISIONSERVICE"]._serialized_start = 1575
-    _globals["_DECISIONSERVICE"]._serialized_end = 1748
+  DESCRIPTOR._loaded_options = None
+  _globals['_OUTCOME']._serialized_start=1457
+  _globals['_OUTCOME']._serialized_end=1572
+  _globals['_DECIDEREQUEST']._serialized_start=69
+  _globals['_DECIDEREQUEST']._serialized_end=115
+  _globals['_DECIDERESPONSE']._serialized_start=117
+  _globals['_DECIDERESPONSE']._serialized_end=172
+  _globals['_DECIDESTREAMREQUEST']._serialized_start=174
+  _globals['_DECIDESTREAMREQUEST']._serialized_end=281
+  _globals['_DECIDESTREAMRESPONSE']._serialized_start=283
+  _globals['_DECIDESTREAMRESPONSE']._serialized_end=401
+  _globals['_HELLO']._serialized_start=403
+  _globals['_HELLO']._serialized_end=449
+  _globals['_ASK']._serialized_start=451
+  _globals['_ASK']._serialized_end=560
+  _globals['_VERDICT']._serialized_start=563
+  _globals['_VERDICT']._serialized_end=851
+  _globals['_OBLIGATIONS']._serialized_start=853
+  _globals['_OBLIGATIONS']._serialized_end=963
+  _globals['_CREDENTIAL']._serialized_start=965
+  _globals['_CREDENTIAL']._serialized_end=1023
+  _globals['_MASK']._serialized_start=1025
+  _globals['_MASK']._serialized_end=1080
+  _globals['_PENDINGAPPROVAL']._serialized_start=1082
+  _globals['_PENDINGAPPROVAL']._serialized_end=1153
+  _globals['_SHIMCONFIG']._serialized_start=1155
+  _globals['_SHIMCONFIG']._serialized_end=1240
+  _globals['_UPSTREAMCONFIG']._serialized_start=1243
+  _globals['_UPSTREAMCONFIG']._serialized_end=1412
+  _globals['_KNOWNVALUE']._serialized_start=1414
+  _globals['_KNOWNVALUE']._serialized_end=1455
+  _globals['_DECISIONSERVICE']._serialized_start=1575
+  _globals['_DECISIONSERVICE']._serialized_end=1748
 # @@protoc_insertion_point(module_scope)

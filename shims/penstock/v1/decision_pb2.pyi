@@ -24,9 +24,7 @@ class _Outcome:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _OutcomeEnumTypeWrapper(
-    google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Outcome.ValueType], builtins.type
-):
+class _OutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Outcome.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     OUTCOME_UNSPECIFIED: _Outcome.ValueType  # 0
     """Never sent on purpose; treated as a denial."""
@@ -125,9 +123,7 @@ class DecideStreamRequest(google.protobuf.message.Message):
         cancelled: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["hello", b"hello"]) -> builtins.bool: ...
-    def ClearField(
-        self, field_name: typing.Literal["asks", b"asks", "cancelled", b"cancelled", "hello", b"hello"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asks", b"asks", "cancelled", b"cancelled", "hello", b"hello"]) -> None: ...
 
 global___DecideStreamRequest = DecideStreamRequest
 
@@ -160,9 +156,7 @@ class DecideStreamResponse(google.protobuf.message.Message):
         epoch: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["config", b"config"]) -> builtins.bool: ...
-    def ClearField(
-        self, field_name: typing.Literal["config", b"config", "epoch", b"epoch", "verdicts", b"verdicts"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["config", b"config", "epoch", b"epoch", "verdicts", b"verdicts"]) -> None: ...
 
 global___DecideStreamResponse = DecideStreamResponse
 
@@ -188,9 +182,7 @@ class Hello(google.protobuf.message.Message):
         version: builtins.str = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["capabilities", b"capabilities", "version", b"version"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "version", b"version"]) -> None: ...
 
 global___Hello = Hello
 
@@ -227,21 +219,7 @@ class Ask(google.protobuf.message.Message):
         can_hold: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["action", b"action"]) -> builtins.bool: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "action",
-            b"action",
-            "call_id",
-            b"call_id",
-            "can_hold",
-            b"can_hold",
-            "session",
-            b"session",
-            "token",
-            b"token",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "call_id", b"call_id", "can_hold", b"can_hold", "session", b"session", "token", b"token"]) -> None: ...
 
 global___Ask = Ask
 
@@ -303,36 +281,8 @@ class Verdict(google.protobuf.message.Message):
         policy_revision: builtins.int = ...,
         epoch: builtins.int = ...,
     ) -> None: ...
-    def HasField(
-        self, field_name: typing.Literal["approval", b"approval", "obligations", b"obligations"]
-    ) -> builtins.bool: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "approval",
-            b"approval",
-            "call_id",
-            b"call_id",
-            "code",
-            b"code",
-            "decision_id",
-            b"decision_id",
-            "epoch",
-            b"epoch",
-            "need_body_max",
-            b"need_body_max",
-            "obligations",
-            b"obligations",
-            "outcome",
-            b"outcome",
-            "policy_revision",
-            b"policy_revision",
-            "reason",
-            b"reason",
-            "rule",
-            b"rule",
-        ],
-    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["approval", b"approval", "obligations", b"obligations"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["approval", b"approval", "call_id", b"call_id", "code", b"code", "decision_id", b"decision_id", "epoch", b"epoch", "need_body_max", b"need_body_max", "obligations", b"obligations", "outcome", b"outcome", "policy_revision", b"policy_revision", "reason", b"reason", "rule", b"rule"]) -> None: ...
 
 global___Verdict = Verdict
 
@@ -363,9 +313,7 @@ class Obligations(google.protobuf.message.Message):
         mask_key: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["credential", b"credential"]) -> builtins.bool: ...
-    def ClearField(
-        self, field_name: typing.Literal["credential", b"credential", "mask_key", b"mask_key", "masks", b"masks"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["credential", b"credential", "mask_key", b"mask_key", "masks", b"masks"]) -> None: ...
 
 global___Obligations = Obligations
 
@@ -393,9 +341,7 @@ class Credential(google.protobuf.message.Message):
         value: builtins.bytes = ...,
         hosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["header", b"header", "hosts", b"hosts", "value", b"value"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "hosts", b"hosts", "value", b"value"]) -> None: ...
 
 global___Credential = Credential
 
@@ -423,9 +369,7 @@ class Mask(google.protobuf.message.Message):
         json: builtins.str = ...,
         header: builtins.str = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["detectors", b"detectors", "header", b"header", "json", b"json"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["detectors", b"detectors", "header", b"header", "json", b"json"]) -> None: ...
 
 global___Mask = Mask
 
@@ -451,9 +395,7 @@ class PendingApproval(google.protobuf.message.Message):
         hold_ms: builtins.int = ...,
         expires_at_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["expires_at_ms", b"expires_at_ms", "hold_ms", b"hold_ms", "name", b"name"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["expires_at_ms", b"expires_at_ms", "hold_ms", b"hold_ms", "name", b"name"]) -> None: ...
 
 global___PendingApproval = PendingApproval
 
@@ -477,9 +419,7 @@ class ShimConfig(google.protobuf.message.Message):
         policy_revision: builtins.int = ...,
         upstreams: collections.abc.Iterable[global___UpstreamConfig] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["policy_revision", b"policy_revision", "upstreams", b"upstreams"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["policy_revision", b"policy_revision", "upstreams", b"upstreams"]) -> None: ...
 
 global___ShimConfig = ShimConfig
 
@@ -527,25 +467,7 @@ class UpstreamConfig(google.protobuf.message.Message):
         private_addresses: builtins.bool = ...,
         known_values: collections.abc.Iterable[global___KnownValue] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "dialect",
-            b"dialect",
-            "known_values",
-            b"known_values",
-            "mount",
-            b"mount",
-            "name",
-            b"name",
-            "private_addresses",
-            b"private_addresses",
-            "token_from",
-            b"token_from",
-            "url",
-            b"url",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dialect", b"dialect", "known_values", b"known_values", "mount", b"mount", "name", b"name", "private_addresses", b"private_addresses", "token_from", b"token_from", "url", b"url"]) -> None: ...
 
 global___UpstreamConfig = UpstreamConfig
 

@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -55,9 +56,7 @@ class DecisionServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.decision_pb2.DecideRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.decision_pb2.DecideResponse, collections.abc.Awaitable[penstock.v1.decision_pb2.DecideResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.decision_pb2.DecideResponse, collections.abc.Awaitable[penstock.v1.decision_pb2.DecideResponse]]:
         """Decides one action; never holds: a gated action answers OUTCOME_PENDING at once."""
 
     @abc.abstractmethod
@@ -65,12 +64,7 @@ class DecisionServiceServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[penstock.v1.decision_pb2.DecideStreamRequest],
         context: _ServicerContext,
-    ) -> typing.Union[
-        collections.abc.Iterator[penstock.v1.decision_pb2.DecideStreamResponse],
-        collections.abc.AsyncIterator[penstock.v1.decision_pb2.DecideStreamResponse],
-    ]:
+    ) -> typing.Union[collections.abc.Iterator[penstock.v1.decision_pb2.DecideStreamResponse], collections.abc.AsyncIterator[penstock.v1.decision_pb2.DecideStreamResponse]]:
         """Decides many actions over one ordered stream, pushes the shim's configuration and later verdicts of held asks."""
 
-def add_DecisionServiceServicer_to_server(
-    servicer: DecisionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_DecisionServiceServicer_to_server(servicer: DecisionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

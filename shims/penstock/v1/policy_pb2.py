@@ -4,48 +4,51 @@
 # source: penstock/v1/policy.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/policy.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/policy.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x18penstock/v1/policy.proto\x12\x0bpenstock.v1"7\n\x12\x41pplyPolicyRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08"J\n\x13\x41pplyPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t"%\n\x11ShowPolicyRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04"O\n\x12ShowPolicyResponse\x12\'\n\x08revision\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Revision\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t"9\n\x14ListRevisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04"A\n\x15ListRevisionsResponse\x12(\n\trevisions\x18\x01 \x03(\x0b\x32\x15.penstock.v1.Revision")\n\x15RollbackPolicyRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04";\n\x16RollbackPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t"a\n\x08Revision\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\x32\xe3\x02\n\rPolicyService\x12P\n\x0b\x41pplyPolicy\x12\x1f.penstock.v1.ApplyPolicyRequest\x1a .penstock.v1.ApplyPolicyResponse\x12M\n\nShowPolicy\x12\x1e.penstock.v1.ShowPolicyRequest\x1a\x1f.penstock.v1.ShowPolicyResponse\x12V\n\rListRevisions\x12!.penstock.v1.ListRevisionsRequest\x1a".penstock.v1.ListRevisionsResponse\x12Y\n\x0eRollbackPolicy\x12".penstock.v1.RollbackPolicyRequest\x1a#.penstock.v1.RollbackPolicyResponseb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/policy.proto\x12\x0bpenstock.v1\"7\n\x12\x41pplyPolicyRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"J\n\x13\x41pplyPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t\"%\n\x11ShowPolicyRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\"O\n\x12ShowPolicyResponse\x12\'\n\x08revision\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Revision\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"9\n\x14ListRevisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"A\n\x15ListRevisionsResponse\x12(\n\trevisions\x18\x01 \x03(\x0b\x32\x15.penstock.v1.Revision\")\n\x15RollbackPolicyRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\";\n\x16RollbackPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\"a\n\x08Revision\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\x32\xe3\x02\n\rPolicyService\x12P\n\x0b\x41pplyPolicy\x12\x1f.penstock.v1.ApplyPolicyRequest\x1a .penstock.v1.ApplyPolicyResponse\x12M\n\nShowPolicy\x12\x1e.penstock.v1.ShowPolicyRequest\x1a\x1f.penstock.v1.ShowPolicyResponse\x12V\n\rListRevisions\x12!.penstock.v1.ListRevisionsRequest\x1a\".penstock.v1.ListRevisionsResponse\x12Y\n\x0eRollbackPolicy\x12\".penstock.v1.RollbackPolicyRequest\x1a#.penstock.v1.RollbackPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.policy_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_APPLYPOLICYREQUEST"]._serialized_start = 41
-    _globals["_APPLYPOLICYREQUEST"]._serialized_end = 96
-    _globals["_APPLYPOLICYRESPONSE"]._serialized_start = 98
-    _globals["_APPLYPOLICYRESPONSE"]._serialized_end = 172
-    _globals["_SHOWPOLICYREQUEST"]._serialized_start = 174
-    _globals["_SHOWPOLICYREQUEST"]._serialized_end = 211
-    _globals["_SHOWPOLICYRESPONSE"]._serialized_start = 213
-    _globals["_SHOWPOLICYRESPONSE"]._serialized_end = 292
-    _globals["_LISTREVISIONSREQUEST"]._serialized_start = 294
-    _globals["_LISTREVISIONSREQUEST"]._serialized_end = 351
-    _globals["_LISTREVISIONSRESPONSE"]._serialized_start = 353
-    _globals["_LISTREVISIONSRESPONSE"]._serialized_end = 418
-    _globals["_ROLLBACKPOLICYREQUEST"]._serialized_start = 420
-    _globals["_ROLLBACKPOLICYREQUEST"]._serialized_end = 461
-    _globals["_ROLLBACKPOLICYRESPONSE"]._serialized_start = 463
-    _globals["_ROLLBACKPOLICYRESPONSE"]._serialized_end = 522
-    _globals["_REVISION"]._serialized_start = 524
-    _globals["_REVISION"]._serialized_end = 621
-    _globals["_POLICYSERVICE"]._serialized_start = 624
-    _globals["_POLICYSERVICE"]._serialized_end = 979
+  DESCRIPTOR._loaded_options = None
+  _globals['_APPLYPOLICYREQUEST']._serialized_start=41
+  _globals['_APPLYPOLICYREQUEST']._serialized_end=96
+  _globals['_APPLYPOLICYRESPONSE']._serialized_start=98
+  _globals['_APPLYPOLICYRESPONSE']._serialized_end=172
+  _globals['_SHOWPOLICYREQUEST']._serialized_start=174
+  _globals['_SHOWPOLICYREQUEST']._serialized_end=211
+  _globals['_SHOWPOLICYRESPONSE']._serialized_start=213
+  _globals['_SHOWPOLICYRESPONSE']._serialized_end=292
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=294
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=351
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=353
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=418
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=420
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=461
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=463
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=522
+  _globals['_REVISION']._serialized_start=524
+  _globals['_REVISION']._serialized_end=621
+  _globals['_POLICYSERVICE']._serialized_start=624
+  _globals['_POLICYSERVICE']._serialized_end=979
 # @@protoc_insertion_point(module_scope)

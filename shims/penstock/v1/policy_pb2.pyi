@@ -60,9 +60,7 @@ class ApplyPolicyResponse(google.protobuf.message.Message):
         changes: collections.abc.Iterable[builtins.str] | None = ...,
         warnings: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["changes", b"changes", "revision", b"revision", "warnings", b"warnings"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "revision", b"revision", "warnings", b"warnings"]) -> None: ...
 
 global___ApplyPolicyResponse = ApplyPolicyResponse
 
@@ -223,20 +221,6 @@ class Revision(google.protobuf.message.Message):
         active: builtins.bool = ...,
         digest: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "active",
-            b"active",
-            "author",
-            b"author",
-            "created_at_ms",
-            b"created_at_ms",
-            "digest",
-            b"digest",
-            "number",
-            b"number",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["active", b"active", "author", b"author", "created_at_ms", b"created_at_ms", "digest", b"digest", "number", b"number"]) -> None: ...
 
 global___Revision = Revision

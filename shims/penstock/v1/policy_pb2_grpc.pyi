@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -79,10 +80,7 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.policy_pb2.ApplyPolicyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.policy_pb2.ApplyPolicyResponse,
-        collections.abc.Awaitable[penstock.v1.policy_pb2.ApplyPolicyResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.policy_pb2.ApplyPolicyResponse, collections.abc.Awaitable[penstock.v1.policy_pb2.ApplyPolicyResponse]]:
         """Validates a whole document and, unless dry_run, makes it the active revision."""
 
     @abc.abstractmethod
@@ -90,9 +88,7 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.policy_pb2.ShowPolicyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.policy_pb2.ShowPolicyResponse, collections.abc.Awaitable[penstock.v1.policy_pb2.ShowPolicyResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.policy_pb2.ShowPolicyResponse, collections.abc.Awaitable[penstock.v1.policy_pb2.ShowPolicyResponse]]:
         """Returns one revision; the active one by default."""
 
     @abc.abstractmethod
@@ -100,10 +96,7 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.policy_pb2.ListRevisionsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.policy_pb2.ListRevisionsResponse,
-        collections.abc.Awaitable[penstock.v1.policy_pb2.ListRevisionsResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.policy_pb2.ListRevisionsResponse, collections.abc.Awaitable[penstock.v1.policy_pb2.ListRevisionsResponse]]:
         """Lists revisions, newest first."""
 
     @abc.abstractmethod
@@ -111,12 +104,7 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.policy_pb2.RollbackPolicyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.policy_pb2.RollbackPolicyResponse,
-        collections.abc.Awaitable[penstock.v1.policy_pb2.RollbackPolicyResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.policy_pb2.RollbackPolicyResponse, collections.abc.Awaitable[penstock.v1.policy_pb2.RollbackPolicyResponse]]:
         """Makes an earlier revision's document the active policy again."""
 
-def add_PolicyServiceServicer_to_server(
-    servicer: PolicyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,15 +4,18 @@
 # source: penstock/v1/recording.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/recording.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/recording.proto'
 )
 # @@protoc_insertion_point(imports)
 
@@ -22,27 +25,25 @@ _sym_db = _symbol_database.Default()
 from penstock.v1 import action_pb2 as penstock_dot_v1_dot_action__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1bpenstock/v1/recording.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto"C\n\rRecordRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12"\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Frame"&\n\x0eRecordResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04"\xb0\x02\n\x05\x46rame\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.penstock.v1.FrameKind\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12\x10\n\x08upstream\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\x12\r\n\x05start\x18\x07 \x01(\t\x12$\n\x07headers\x18\x08 \x03(\x0b\x32\x13.penstock.v1.Header\x12\x0c\n\x04\x62ody\x18\t \x01(\x0c\x12\x0f\n\x07outcome\x18\n \x01(\t\x12.\n\x06masked\x18\x0b \x03(\x0b\x32\x1e.penstock.v1.Frame.MaskedEntry\x1a-\n\x0bMaskedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01*\xa7\x01\n\tFrameKind\x12\x1a\n\x16\x46RAME_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RAME_KIND_REQUEST\x10\x01\x12\x17\n\x13\x46RAME_KIND_RESPONSE\x10\x02\x12\x1c\n\x18\x46RAME_KIND_RESPONSE_BODY\x10\x03\x12\x1b\n\x17\x46RAME_KIND_REQUEST_BODY\x10\x04\x12\x12\n\x0e\x46RAME_KIND_END\x10\x05\x32Y\n\x10RecordingService\x12\x45\n\x06Record\x12\x1a.penstock.v1.RecordRequest\x1a\x1b.penstock.v1.RecordResponse(\x01\x30\x01\x62\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpenstock/v1/recording.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto\"C\n\rRecordRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\"\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Frame\"&\n\x0eRecordResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"\xb0\x02\n\x05\x46rame\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.penstock.v1.FrameKind\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12\x10\n\x08upstream\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\x12\r\n\x05start\x18\x07 \x01(\t\x12$\n\x07headers\x18\x08 \x03(\x0b\x32\x13.penstock.v1.Header\x12\x0c\n\x04\x62ody\x18\t \x01(\x0c\x12\x0f\n\x07outcome\x18\n \x01(\t\x12.\n\x06masked\x18\x0b \x03(\x0b\x32\x1e.penstock.v1.Frame.MaskedEntry\x1a-\n\x0bMaskedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01*\xa7\x01\n\tFrameKind\x12\x1a\n\x16\x46RAME_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RAME_KIND_REQUEST\x10\x01\x12\x17\n\x13\x46RAME_KIND_RESPONSE\x10\x02\x12\x1c\n\x18\x46RAME_KIND_RESPONSE_BODY\x10\x03\x12\x1b\n\x17\x46RAME_KIND_REQUEST_BODY\x10\x04\x12\x12\n\x0e\x46RAME_KIND_END\x10\x05\x32Y\n\x10RecordingService\x12\x45\n\x06Record\x12\x1a.penstock.v1.RecordRequest\x1a\x1b.penstock.v1.RecordResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.recording_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.recording_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_FRAME_MASKEDENTRY"]._loaded_options = None
-    _globals["_FRAME_MASKEDENTRY"]._serialized_options = b"8\001"
-    _globals["_FRAMEKIND"]._serialized_start = 487
-    _globals["_FRAMEKIND"]._serialized_end = 654
-    _globals["_RECORDREQUEST"]._serialized_start = 70
-    _globals["_RECORDREQUEST"]._serialized_end = 137
-    _globals["_RECORDRESPONSE"]._serialized_start = 139
-    _globals["_RECORDRESPONSE"]._serialized_end = 177
-    _globals["_FRAME"]._serialized_start = 180
-    _globals["_FRAME"]._serialized_end = 484
-    _globals["_FRAME_MASKEDENTRY"]._serialized_start = 439
-    _globals["_FRAME_MASKEDENTRY"]._serialized_end = 484
-    _globals["_RECORDINGSERVICE"]._serialized_start = 656
-    _globals["_RECORDINGSERVICE"]._serialized_end = 745
+  DESCRIPTOR._loaded_options = None
+  _globals['_FRAME_MASKEDENTRY']._loaded_options = None
+  _globals['_FRAME_MASKEDENTRY']._serialized_options = b'8\001'
+  _globals['_FRAMEKIND']._serialized_start=487
+  _globals['_FRAMEKIND']._serialized_end=654
+  _globals['_RECORDREQUEST']._serialized_start=70
+  _globals['_RECORDREQUEST']._serialized_end=137
+  _globals['_RECORDRESPONSE']._serialized_start=139
+  _globals['_RECORDRESPONSE']._serialized_end=177
+  _globals['_FRAME']._serialized_start=180
+  _globals['_FRAME']._serialized_end=484
+  _globals['_FRAME_MASKEDENTRY']._serialized_start=439
+  _globals['_FRAME_MASKEDENTRY']._serialized_end=484
+  _globals['_RECORDINGSERVICE']._serialized_start=656
+  _globals['_RECORDINGSERVICE']._serialized_end=745
 # @@protoc_insertion_point(module_scope)

@@ -24,9 +24,7 @@ class _FrameKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _FrameKindEnumTypeWrapper(
-    google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FrameKind.ValueType], builtins.type
-):
+class _FrameKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FrameKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     FRAME_KIND_UNSPECIFIED: _FrameKind.ValueType  # 0
     """Never sent; refused."""
@@ -152,9 +150,7 @@ class Frame(google.protobuf.message.Message):
     outcome: builtins.str
     """"complete", "refused", "aborted_by_client", "aborted_by_upstream" or "aborted_by_shim"; on END only."""
     @property
-    def headers(
-        self,
-    ) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[penstock.v1.action_pb2.Header]:
+    def headers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[penstock.v1.action_pb2.Header]:
         """Masked headers, credentials left out; empty on body frames."""
 
     @property
@@ -176,32 +172,6 @@ class Frame(google.protobuf.message.Message):
         outcome: builtins.str = ...,
         masked: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "at_ms",
-            b"at_ms",
-            "body",
-            b"body",
-            "call_id",
-            b"call_id",
-            "headers",
-            b"headers",
-            "kind",
-            b"kind",
-            "masked",
-            b"masked",
-            "outcome",
-            b"outcome",
-            "seq",
-            b"seq",
-            "session",
-            b"session",
-            "start",
-            b"start",
-            "upstream",
-            b"upstream",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_ms", b"at_ms", "body", b"body", "call_id", b"call_id", "headers", b"headers", "kind", b"kind", "masked", b"masked", "outcome", b"outcome", "seq", b"seq", "session", b"session", "start", b"start", "upstream", b"upstream"]) -> None: ...
 
 global___Frame = Frame

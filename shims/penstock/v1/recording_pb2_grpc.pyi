@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -43,12 +44,7 @@ class RecordingServiceServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[penstock.v1.recording_pb2.RecordRequest],
         context: _ServicerContext,
-    ) -> typing.Union[
-        collections.abc.Iterator[penstock.v1.recording_pb2.RecordResponse],
-        collections.abc.AsyncIterator[penstock.v1.recording_pb2.RecordResponse],
-    ]:
+    ) -> typing.Union[collections.abc.Iterator[penstock.v1.recording_pb2.RecordResponse], collections.abc.AsyncIterator[penstock.v1.recording_pb2.RecordResponse]]:
         """Takes batches in order and acknowledges each after its commit."""
 
-def add_RecordingServiceServicer_to_server(
-    servicer: RecordingServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_RecordingServiceServicer_to_server(servicer: RecordingServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,40 +4,43 @@
 # source: penstock/v1/secret.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/secret.proto"
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/secret.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x18penstock/v1/secret.proto\x12\x0bpenstock.v1"X\n\x10PutSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05hosts\x18\x03 \x03(\t\x12\x18\n\x10use_policy_hosts\x18\x04 \x01(\x08"8\n\x11PutSecretResponse\x12#\n\x06secret\x18\x01 \x01(\x0b\x32\x13.penstock.v1.Secret"\x14\n\x12ListSecretsRequest";\n\x13ListSecretsResponse\x12$\n\x07secrets\x18\x01 \x03(\x0b\x32\x13.penstock.v1.Secret"M\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05hosts\x18\x03 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x32\xad\x01\n\rSecretService\x12J\n\tPutSecret\x12\x1d.penstock.v1.PutSecretRequest\x1a\x1e.penstock.v1.PutSecretResponse\x12P\n\x0bListSecrets\x12\x1f.penstock.v1.ListSecretsRequest\x1a .penstock.v1.ListSecretsResponseb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/secret.proto\x12\x0bpenstock.v1\"X\n\x10PutSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05hosts\x18\x03 \x03(\t\x12\x18\n\x10use_policy_hosts\x18\x04 \x01(\x08\"8\n\x11PutSecretResponse\x12#\n\x06secret\x18\x01 \x01(\x0b\x32\x13.penstock.v1.Secret\"\x14\n\x12ListSecretsRequest\";\n\x13ListSecretsResponse\x12$\n\x07secrets\x18\x01 \x03(\x0b\x32\x13.penstock.v1.Secret\"M\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05hosts\x18\x03 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x32\xad\x01\n\rSecretService\x12J\n\tPutSecret\x12\x1d.penstock.v1.PutSecretRequest\x1a\x1e.penstock.v1.PutSecretResponse\x12P\n\x0bListSecrets\x12\x1f.penstock.v1.ListSecretsRequest\x1a .penstock.v1.ListSecretsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.secret_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.secret_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_PUTSECRETREQUEST"]._serialized_start = 41
-    _globals["_PUTSECRETREQUEST"]._serialized_end = 129
-    _globals["_PUTSECRETRESPONSE"]._serialized_start = 131
-    _globals["_PUTSECRETRESPONSE"]._serialized_end = 187
-    _globals["_LISTSECRETSREQUEST"]._serialized_start = 189
-    _globals["_LISTSECRETSREQUEST"]._serialized_end = 209
-    _globals["_LISTSECRETSRESPONSE"]._serialized_start = 211
-    _globals["_LISTSECRETSRESPONSE"]._serialized_end = 270
-    _globals["_SECRET"]._serialized_start = 272
-    _globals["_SECRET"]._serialized_end = 349
-    _globals["_SECRETSERVICE"]._serialized_start = 352
-    _globals["_SECRETSERVICE"]._serialized_end = 525
+  DESCRIPTOR._loaded_options = None
+  _globals['_PUTSECRETREQUEST']._serialized_start=41
+  _globals['_PUTSECRETREQUEST']._serialized_end=129
+  _globals['_PUTSECRETRESPONSE']._serialized_start=131
+  _globals['_PUTSECRETRESPONSE']._serialized_end=187
+  _globals['_LISTSECRETSREQUEST']._serialized_start=189
+  _globals['_LISTSECRETSREQUEST']._serialized_end=209
+  _globals['_LISTSECRETSRESPONSE']._serialized_start=211
+  _globals['_LISTSECRETSRESPONSE']._serialized_end=270
+  _globals['_SECRET']._serialized_start=272
+  _globals['_SECRET']._serialized_end=349
+  _globals['_SECRETSERVICE']._serialized_start=352
+  _globals['_SECRETSERVICE']._serialized_end=525
 # @@protoc_insertion_point(module_scope)

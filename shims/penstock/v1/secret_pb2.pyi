@@ -40,12 +40,7 @@ class PutSecretRequest(google.protobuf.message.Message):
         hosts: collections.abc.Iterable[builtins.str] | None = ...,
         use_policy_hosts: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "hosts", b"hosts", "name", b"name", "use_policy_hosts", b"use_policy_hosts", "value", b"value"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["hosts", b"hosts", "name", b"name", "use_policy_hosts", b"use_policy_hosts", "value", b"value"]) -> None: ...
 
 global___PutSecretRequest = PutSecretRequest
 
@@ -130,11 +125,6 @@ class Secret(google.protobuf.message.Message):
         hosts: collections.abc.Iterable[builtins.str] | None = ...,
         created_at_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "created_at_ms", b"created_at_ms", "hosts", b"hosts", "name", b"name", "version", b"version"
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at_ms", b"created_at_ms", "hosts", b"hosts", "name", b"name", "version", b"version"]) -> None: ...
 
 global___Secret = Secret

@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -55,9 +56,7 @@ class SecretServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.secret_pb2.PutSecretRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.secret_pb2.PutSecretResponse, collections.abc.Awaitable[penstock.v1.secret_pb2.PutSecretResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.secret_pb2.PutSecretResponse, collections.abc.Awaitable[penstock.v1.secret_pb2.PutSecretResponse]]:
         """Stores a value under a name, with the hosts that it may be sent to; a new value replaces the former version."""
 
     @abc.abstractmethod
@@ -65,12 +64,7 @@ class SecretServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.secret_pb2.ListSecretsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.secret_pb2.ListSecretsResponse,
-        collections.abc.Awaitable[penstock.v1.secret_pb2.ListSecretsResponse],
-    ]:
+    ) -> typing.Union[penstock.v1.secret_pb2.ListSecretsResponse, collections.abc.Awaitable[penstock.v1.secret_pb2.ListSecretsResponse]]:
         """Lists names, hosts, versions and times; never values."""
 
-def add_SecretServiceServicer_to_server(
-    servicer: SecretServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_SecretServiceServicer_to_server(servicer: SecretServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

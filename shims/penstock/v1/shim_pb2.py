@@ -4,42 +4,47 @@
 # source: penstock/v1/shim.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/shim.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/shim.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x16penstock/v1/shim.proto\x12\x0bpenstock.v1"C\n\x10\x45nrolShimRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tupstreams\x18\x02 \x03(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t"C\n\x11\x45nrolShimResponse\x12\x1f\n\x04shim\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Shim\x12\r\n\x05token\x18\x02 \x01(\t"\x12\n\x10ListShimsRequest"5\n\x11ListShimsResponse\x12 \n\x05shims\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Shim"!\n\x11RevokeShimRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"5\n\x12RevokeShimResponse\x12\x1f\n\x04shim\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Shim"e\n\x04Shim\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tupstreams\x18\x02 \x03(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x15\n\rrevoked_at_ms\x18\x05 \x01(\x03\x32\xf4\x01\n\x0bShimService\x12J\n\tEnrolShim\x12\x1d.penstock.v1.EnrolShimRequest\x1a\x1e.penstock.v1.EnrolShimResponse\x12J\n\tListShims\x12\x1d.penstock.v1.ListShimsRequest\x1a\x1e.penstock.v1.ListShimsResponse\x12M\n\nRevokeShim\x12\x1e.penstock.v1.RevokeShimRequest\x1a\x1f.penstock.v1.RevokeShimResponseb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16penstock/v1/shim.proto\x12\x0bpenstock.v1\"C\n\x10\x45nrolShimRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tupstreams\x18\x02 \x03(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\"C\n\x11\x45nrolShimResponse\x12\x1f\n\x04shim\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Shim\x12\r\n\x05token\x18\x02 \x01(\t\"\x12\n\x10ListShimsRequest\"5\n\x11ListShimsResponse\x12 \n\x05shims\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Shim\"!\n\x11RevokeShimRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x12RevokeShimResponse\x12\x1f\n\x04shim\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Shim\"e\n\x04Shim\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tupstreams\x18\x02 \x03(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x15\n\rrevoked_at_ms\x18\x05 \x01(\x03\x32\xf4\x01\n\x0bShimService\x12J\n\tEnrolShim\x12\x1d.penstock.v1.EnrolShimRequest\x1a\x1e.penstock.v1.EnrolShimResponse\x12J\n\tListShims\x12\x1d.penstock.v1.ListShimsRequest\x1a\x1e.penstock.v1.ListShimsResponse\x12M\n\nRevokeShim\x12\x1e.penstock.v1.RevokeShimRequest\x1a\x1f.penstock.v1.RevokeShimResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.shim_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.shim_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_ENROLSHIMREQUEST"]._serialized_start = 39
-    _globals["_ENROLSHIMREQUEST"]._serialized_end = 106
-    _globals["_ENROLSHIMRESPONSE"]._serialized_start = 108
-    _globals["_ENROLSHIMRESPONSE"]._serialized_end = 175
-    _globals["_LISTSHIMSREQUEST"]._serialized_start = 177
-    _globals["_LISTSHIMSREQUEST"]._serialized_end = 195
-    _globals["_LISTSHIMSRESPONSE"]._serialized_start = 197
-    _globals["_LISTSHIMSRESPONSE"]._serialized_end = 250
-    _globals["_REVOKESHIMREQUEST"]._serialized_start = 252
-    _globals["_REVOKESHIMREQUEST"]._serialized_end = 285
-    _globals["_REVOKESHIMRESPONSE"]._serialized_start = 287
-    _globals["_REVOKESHIMRESPONSE"]._serialized_end = 340
-    _globals["_SHIM"]._serialized_start = 342
-    _globals["_SHIM"]._serialized_end = 443
-    _globals["_SHIMSERVICE"]._serialized_start = 446
-    _globals["_SHIMSERVICE"]._serialized_end = 690
+  DESCRIPTOR._loaded_options = None
+  _globals['_ENROLSHIMREQUEST']._serialized_start=39
+  _globals['_ENROLSHIMREQUEST']._serialized_end=106
+  _globals['_ENROLSHIMRESPONSE']._serialized_start=108
+  _globals['_ENROLSHIMRESPONSE']._serialized_end=175
+  _globals['_LISTSHIMSREQUEST']._serialized_start=177
+  _globals['_LISTSHIMSREQUEST']._serialized_end=195
+  _globals['_LISTSHIMSRESPONSE']._serialized_start=197
+  _globals['_LISTSHIMSRESPONSE']._serialized_end=250
+  _globals['_REVOKESHIMREQUEST']._serialized_start=252
+  _globals['_REVOKESHIMREQUEST']._serialized_end=285
+  _globals['_REVOKESHIMRESPONSE']._serialized_start=287
+  _globals['_REVOKESHIMRESPONSE']._serialized_end=340
+  _globals['_SHIM']._serialized_start=342
+  _globals['_SHIM']._serialized_end=443
+  _globals['_SHIMSERVICE']._serialized_start=446
+  _globals['_SHIMSERVICE']._serialized_end=690
 # @@protoc_insertion_point(module_scope)

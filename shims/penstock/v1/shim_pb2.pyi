@@ -38,9 +38,7 @@ class EnrolShimRequest(google.protobuf.message.Message):
         upstreams: collections.abc.Iterable[builtins.str] | None = ...,
         groups: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(
-        self, field_name: typing.Literal["groups", b"groups", "name", b"name", "upstreams", b"upstreams"]
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["groups", b"groups", "name", b"name", "upstreams", b"upstreams"]) -> None: ...
 
 global___EnrolShimRequest = EnrolShimRequest
 
@@ -174,20 +172,6 @@ class Shim(google.protobuf.message.Message):
         created_at_ms: builtins.int = ...,
         revoked_at_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal[
-            "created_at_ms",
-            b"created_at_ms",
-            "groups",
-            b"groups",
-            "name",
-            b"name",
-            "revoked_at_ms",
-            b"revoked_at_ms",
-            "upstreams",
-            b"upstreams",
-        ],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at_ms", b"created_at_ms", "groups", b"groups", "name", b"name", "revoked_at_ms", b"revoked_at_ms", "upstreams", b"upstreams"]) -> None: ...
 
 global___Shim = Shim

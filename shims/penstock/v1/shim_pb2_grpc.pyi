@@ -13,6 +13,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -67,9 +68,7 @@ class ShimServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.shim_pb2.EnrolShimRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.shim_pb2.EnrolShimResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.EnrolShimResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.shim_pb2.EnrolShimResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.EnrolShimResponse]]:
         """Enrols a shim and returns its credential, once."""
 
     @abc.abstractmethod
@@ -77,9 +76,7 @@ class ShimServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.shim_pb2.ListShimsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.shim_pb2.ListShimsResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.ListShimsResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.shim_pb2.ListShimsResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.ListShimsResponse]]:
         """Lists shims; never credentials."""
 
     @abc.abstractmethod
@@ -87,11 +84,7 @@ class ShimServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.shim_pb2.RevokeShimRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.shim_pb2.RevokeShimResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.RevokeShimResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.shim_pb2.RevokeShimResponse, collections.abc.Awaitable[penstock.v1.shim_pb2.RevokeShimResponse]]:
         """Revokes a shim: its stream is cut and its credential refused."""
 
-def add_ShimServiceServicer_to_server(
-    servicer: ShimServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_ShimServiceServicer_to_server(servicer: ShimServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

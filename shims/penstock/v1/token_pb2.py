@@ -4,32 +4,37 @@
 # source: penstock/v1/token.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 5, 29, 0, "", "penstock/v1/token.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'penstock/v1/token.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x17penstock/v1/token.proto\x12\x0bpenstock.v1"R\n\x11IssueTokenRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05ttl_s\x18\x04 \x01(\r":\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\x32]\n\x0cTokenService\x12M\n\nIssueToken\x12\x1e.penstock.v1.IssueTokenRequest\x1a\x1f.penstock.v1.IssueTokenResponseb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/token.proto\x12\x0bpenstock.v1\"R\n\x11IssueTokenRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05ttl_s\x18\x04 \x01(\r\":\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\x32]\n\x0cTokenService\x12M\n\nIssueToken\x12\x1e.penstock.v1.IssueTokenRequest\x1a\x1f.penstock.v1.IssueTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "penstock.v1.token_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.token_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_ISSUETOKENREQUEST"]._serialized_start = 40
-    _globals["_ISSUETOKENREQUEST"]._serialized_end = 122
-    _globals["_ISSUETOKENRESPONSE"]._serialized_start = 124
-    _globals["_ISSUETOKENRESPONSE"]._serialized_end = 182
-    _globals["_TOKENSERVICE"]._serialized_start = 184
-    _globals["_TOKENSERVICE"]._serialized_end = 277
+  DESCRIPTOR._loaded_options = None
+  _globals['_ISSUETOKENREQUEST']._serialized_start=40
+  _globals['_ISSUETOKENREQUEST']._serialized_end=122
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=124
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=182
+  _globals['_TOKENSERVICE']._serialized_start=184
+  _globals['_TOKENSERVICE']._serialized_end=277
 # @@protoc_insertion_point(module_scope)

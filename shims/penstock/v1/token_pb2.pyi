@@ -42,10 +42,7 @@ class IssueTokenRequest(google.protobuf.message.Message):
         owner: builtins.str = ...,
         ttl_s: builtins.int = ...,
     ) -> None: ...
-    def ClearField(
-        self,
-        field_name: typing.Literal["groups", b"groups", "owner", b"owner", "subject", b"subject", "ttl_s", b"ttl_s"],
-    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["groups", b"groups", "owner", b"owner", "subject", b"subject", "ttl_s", b"ttl_s"]) -> None: ...
 
 global___IssueTokenRequest = IssueTokenRequest
 

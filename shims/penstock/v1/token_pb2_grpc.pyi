@@ -15,6 +15,7 @@ import typing
 _T = typing.TypeVar("_T")
 
 class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
 
@@ -45,11 +46,7 @@ class TokenServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: penstock.v1.token_pb2.IssueTokenRequest,
         context: _ServicerContext,
-    ) -> typing.Union[
-        penstock.v1.token_pb2.IssueTokenResponse, collections.abc.Awaitable[penstock.v1.token_pb2.IssueTokenResponse]
-    ]:
+    ) -> typing.Union[penstock.v1.token_pb2.IssueTokenResponse, collections.abc.Awaitable[penstock.v1.token_pb2.IssueTokenResponse]]:
         """Issues one token."""
 
-def add_TokenServiceServicer_to_server(
-    servicer: TokenServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]
-) -> None: ...
+def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
