@@ -8,10 +8,10 @@ import yaml
 from penstock_server.document._fields import Field, Problems
 from penstock_server.document._lint import lint
 from penstock_server.document._rules import Known, read_rules
-from penstock_server.document._upstreams import NAME, NAME_RULE, read_upstreams
+from penstock_server.document._upstreams import read_upstreams
 from penstock_server.document._yaml import Rejected, compose
 from penstock_server.domain.errors import Code, FieldProblem, PenstockError
-from penstock_server.domain.policy import Condition, Policy
+from penstock_server.domain.policy import SECRET_NAME, SECRET_NAME_RULE, Condition, Policy
 
 __all__ = ["ParsedPolicy", "parse"]
 
@@ -53,8 +53,8 @@ def _read_secrets(field: Field) -> tuple[str, ...]:
     """Returns the declared names, sorted; values are never part of a document."""
     texts = field.texts(may_be_empty=True)
     for item, text in texts:
-        if not NAME.fullmatch(text):
-            item.refuse(f"a secret's name must be {NAME_RULE}; the value does not belong here")
+        if not SECRET_NAME.fullmatch(text):
+            item.refuse(f"a secret's name must be {SECRET_NAME_RULE}; the value does not belong here")
     return tuple(sorted(text for _, text in texts))
 
 

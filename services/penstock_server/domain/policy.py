@@ -1,10 +1,13 @@
 """Policy as values: upstreams and rules of one immutable revision. document/ makes them, evaluate.py judges by them."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 __all__ = [
+    "SECRET_NAME",
+    "SECRET_NAME_RULE",
     "ApprovalTerms",
     "Condition",
     "ConditionError",
@@ -18,6 +21,11 @@ __all__ = [
     "Rule",
     "Upstream",
 ]
+
+SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+"""What a secret may be called, in documents and where it is stored."""
+SECRET_NAME_RULE = "1 to 63 characters a-z, 0-9, dot, dash and underscore, the first a letter or digit"  # noqa: S105 (no value)
+"""The same for people."""
 
 
 class Effect(StrEnum):

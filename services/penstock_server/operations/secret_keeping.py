@@ -3,6 +3,7 @@
 import re
 
 from penstock_server.domain.errors import Code, PenstockError
+from penstock_server.domain.policy import SECRET_NAME, SECRET_NAME_RULE
 from penstock_server.domain.principal import Principal
 from penstock_server.operations.active import ActiveState
 from penstock_server.operations.environment import Clock, Vault
@@ -12,7 +13,6 @@ from penstock_server.operations.judge import authority_of
 
 __all__ = ["Secrets"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(:[0-9]{1,5})?")
 MIN_BYTES = 8
 """Shortest secret in bytes: a shorter one cannot be masked without masking half of every text."""
@@ -44,8 +44,8 @@ class Secrets:
         self, caller: Principal, *, name: str, value: bytes, hosts: tuple[str, ...], use_policy_hosts: bool
     ) -> SecretRow:
         """Stores a new version and makes it the one in use. Raises INVALID, CONFLICT."""
-        if not NAME.fullmatch(name):
-            raise _invalid("SECRET_NAME", "a secret's name is a-z, 0-9, dot, dash, underscore, at most 63 characters")
+        if not SECRET_NAME.fullmatch(name):
+            raise _invalid("SECRET_NAME", f"a secret's name must be {SECRET_NAME_RULE}")
         if not MIN_BYTES <= len(value) <= MAX_BYTES:
             raise _invalid(
                 "SECRET_SIZE", f"a secret has {MIN_BYTES} to {MAX_BYTES} bytes: shorter ones cannot be masked"

@@ -3,6 +3,7 @@
 import pytest
 
 from penstock_server.domain.policy import (
+    SECRET_NAME,
     ApprovalTerms,
     CredentialUse,
     Dialect,
@@ -83,6 +84,15 @@ def test_a_broken_upstream_is_not_blamed_on_the_rules_that_name_it() -> None:
 def test_a_section_of_the_wrong_kind_is_refused(text: str, where: str) -> None:
     """Each section has one form."""
     assert list(problems(text)) == [where]
+
+
+@pytest.mark.parametrize("name", ["A", "-a", "a/b", "é", "a" * 64])
+def test_a_secret_is_called_what_it_can_be_stored_as(name: str) -> None:
+    """One rule for the document and the store, or the policy would name what nobody can put."""
+    assert list(problems(f"secrets: [{name}]")) == ["secrets[0] (line 1)"]
+    assert SECRET_NAME.fullmatch(name) is None
+    longest = "a" * 63
+    assert read(f"secrets: [{longest}]").policy.secrets == (longest,)
 
 
 def test_a_secret_in_the_place_of_a_name_is_not_quoted() -> None:
