@@ -203,7 +203,9 @@ def approval_to_pb(request: ApprovalRequest, *, listed: bool = False) -> approva
 
 
 def _reviewer_to_pb(match: PrincipalMatch) -> approval_pb2.ReviewerMatch:
-    return approval_pb2.ReviewerMatch(group=match.group or "", subject=match.subject or "")
+    return approval_pb2.ReviewerMatch(
+        group=match.group or "", subject=match.subject or "", issuer=match.issuer or "", owner=match.owner or ""
+    )
 
 
 def state_from_pb(state: int) -> State:

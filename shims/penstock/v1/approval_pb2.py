@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from penstock.v1 import action_pb2 as penstock_dot_v1_dot_action__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/approval.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto\"\"\n\x12GetApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"7\n\x13WaitApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ntimeout_ms\x18\x02 \x01(\x04\"?\n\x14WaitApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"\xb2\x03\n\x08\x41pproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.penstock.v1.ApprovalState\x12)\n\trequester\x18\x03 \x01(\x0b\x32\x16.penstock.v1.Principal\x12#\n\x06\x61\x63tion\x18\x04 \x01(\x0b\x32\x13.penstock.v1.Action\x12\x15\n\raction_digest\x18\x05 \x01(\x0c\x12\r\n\x05rules\x18\x06 \x03(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12$\n\x07reviews\x18\x08 \x03(\x0b\x32\x13.penstock.v1.Review\x12.\n\x0crequirements\x18\t \x03(\x0b\x32\x18.penstock.v1.Requirement\x12\x0f\n\x07session\x18\n \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0b \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x0c \x01(\x03\x12\x16\n\x0eresolved_at_ms\x18\r \x01(\x03\x12!\n\x05grant\x18\x0e \x01(\x0b\x32\x12.penstock.v1.Grant\x12\x17\n\x0fpolicy_revision\x18\x0f \x01(\x04\"l\n\x0bRequirement\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06quorum\x18\x02 \x01(\r\x12\x10\n\x08\x61pproved\x18\x03 \x01(\r\x12-\n\treviewers\x18\x04 \x03(\x0b\x32\x1a.penstock.v1.ReviewerMatch\"/\n\rReviewerMatch\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"c\n\x06Review\x12(\n\x08reviewer\x18\x01 \x01(\x0b\x32\x16.penstock.v1.Principal\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"P\n\x05Grant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tuses_left\x18\x02 \x01(\r\x12\x13\n\x0bstart_at_ms\x18\x03 \x01(\x03\x12\x11\n\tend_at_ms\x18\x04 \x01(\x03*\xbd\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x19\n\x15\x41PPROVAL_STATE_DENIED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1c\n\x18\x41PPROVAL_STATE_CANCELLED\x10\x05\x32\xb8\x01\n\x0f\x41pprovalService\x12P\n\x0bGetApproval\x12\x1f.penstock.v1.GetApprovalRequest\x1a .penstock.v1.GetApprovalResponse\x12S\n\x0cWaitApproval\x12 .penstock.v1.WaitApprovalRequest\x1a!.penstock.v1.WaitApprovalResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/approval.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/action.proto\"\"\n\x12GetApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"7\n\x13WaitApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ntimeout_ms\x18\x02 \x01(\x04\"?\n\x14WaitApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.penstock.v1.Approval\"\xb2\x03\n\x08\x41pproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.penstock.v1.ApprovalState\x12)\n\trequester\x18\x03 \x01(\x0b\x32\x16.penstock.v1.Principal\x12#\n\x06\x61\x63tion\x18\x04 \x01(\x0b\x32\x13.penstock.v1.Action\x12\x15\n\raction_digest\x18\x05 \x01(\x0c\x12\r\n\x05rules\x18\x06 \x03(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12$\n\x07reviews\x18\x08 \x03(\x0b\x32\x13.penstock.v1.Review\x12.\n\x0crequirements\x18\t \x03(\x0b\x32\x18.penstock.v1.Requirement\x12\x0f\n\x07session\x18\n \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0b \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x0c \x01(\x03\x12\x16\n\x0eresolved_at_ms\x18\r \x01(\x03\x12!\n\x05grant\x18\x0e \x01(\x0b\x32\x12.penstock.v1.Grant\x12\x17\n\x0fpolicy_revision\x18\x0f \x01(\x04\"l\n\x0bRequirement\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06quorum\x18\x02 \x01(\r\x12\x10\n\x08\x61pproved\x18\x03 \x01(\r\x12-\n\treviewers\x18\x04 \x03(\x0b\x32\x1a.penstock.v1.ReviewerMatch\"N\n\rReviewerMatch\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\"c\n\x06Review\x12(\n\x08reviewer\x18\x01 \x01(\x0b\x32\x16.penstock.v1.Principal\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"P\n\x05Grant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tuses_left\x18\x02 \x01(\r\x12\x13\n\x0bstart_at_ms\x18\x03 \x01(\x03\x12\x11\n\tend_at_ms\x18\x04 \x01(\x03*\xbd\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x19\n\x15\x41PPROVAL_STATE_DENIED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1c\n\x18\x41PPROVAL_STATE_CANCELLED\x10\x05\x32\xb8\x01\n\x0f\x41pprovalService\x12P\n\x0bGetApproval\x12\x1f.penstock.v1.GetApprovalRequest\x1a .penstock.v1.GetApprovalResponse\x12S\n\x0cWaitApproval\x12 .penstock.v1.WaitApprovalRequest\x1a!.penstock.v1.WaitApprovalResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.approval_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPROVALSTATE']._serialized_start=1071
-  _globals['_APPROVALSTATE']._serialized_end=1260
+  _globals['_APPROVALSTATE']._serialized_start=1102
+  _globals['_APPROVALSTATE']._serialized_end=1291
   _globals['_GETAPPROVALREQUEST']._serialized_start=69
   _globals['_GETAPPROVALREQUEST']._serialized_end=103
   _globals['_GETAPPROVALRESPONSE']._serialized_start=105
@@ -47,11 +47,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUIREMENT']._serialized_start=728
   _globals['_REQUIREMENT']._serialized_end=836
   _globals['_REVIEWERMATCH']._serialized_start=838
-  _globals['_REVIEWERMATCH']._serialized_end=885
-  _globals['_REVIEW']._serialized_start=887
-  _globals['_REVIEW']._serialized_end=986
-  _globals['_GRANT']._serialized_start=988
-  _globals['_GRANT']._serialized_end=1068
-  _globals['_APPROVALSERVICE']._serialized_start=1263
-  _globals['_APPROVALSERVICE']._serialized_end=1447
+  _globals['_REVIEWERMATCH']._serialized_end=916
+  _globals['_REVIEW']._serialized_start=918
+  _globals['_REVIEW']._serialized_end=1017
+  _globals['_GRANT']._serialized_start=1019
+  _globals['_GRANT']._serialized_end=1099
+  _globals['_APPROVALSERVICE']._serialized_start=1294
+  _globals['_APPROVALSERVICE']._serialized_end=1478
 # @@protoc_insertion_point(module_scope)

@@ -265,17 +265,25 @@ class ReviewerMatch(google.protobuf.message.Message):
 
     GROUP_FIELD_NUMBER: builtins.int
     SUBJECT_FIELD_NUMBER: builtins.int
+    ISSUER_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     group: builtins.str
     """Member of this group."""
     subject: builtins.str
     """This subject of the people issuer."""
+    issuer: builtins.str
+    """Of this issuer."""
+    owner: builtins.str
+    """With this owner."""
     def __init__(
         self,
         *,
         group: builtins.str = ...,
         subject: builtins.str = ...,
+        issuer: builtins.str = ...,
+        owner: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["group", b"group", "subject", b"subject"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["group", b"group", "issuer", b"issuer", "owner", b"owner", "subject", b"subject"]) -> None: ...
 
 global___ReviewerMatch = ReviewerMatch
 

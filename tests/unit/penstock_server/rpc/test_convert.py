@@ -119,7 +119,11 @@ def test_every_outcome_has_its_number() -> None:
 
 def _request(body: bytes = b"{}") -> ApprovalRequest:
     action = Action("billing", HttpRequest("POST", "b", "/v1", "", (("a", b"1"),), BodyState.WHOLE, body))
-    reviewers = (PrincipalMatch(group="finance"), PrincipalMatch(subject="ann"))
+    reviewers = (
+        PrincipalMatch(group="finance"),
+        PrincipalMatch(subject="ann"),
+        PrincipalMatch(issuer="urn:i", owner="olga"),
+    )
     new = NewApproval(
         id="apr_1",
         requester=Person("iss", "bot", "olga", "dora"),
@@ -161,7 +165,11 @@ def test_a_request_leaves_whole() -> None:
         ("bob", False, "no"),
     ]
     assert [(one.rule, one.quorum, one.approved) for one in found.requirements] == [("large", 2, 1), ("legal", 1, 1)]
-    assert [(one.group, one.subject) for one in found.requirements[0].reviewers] == [("finance", ""), ("", "ann")]
+    assert [(one.group, one.subject, one.issuer, one.owner) for one in found.requirements[0].reviewers] == [
+        ("finance", "", "", ""),
+        ("", "ann", "", ""),
+        ("", "", "urn:i", "olga"),
+    ]
     assert (found.grant.name, found.grant.uses_left, found.grant.start_at_ms, found.grant.end_at_ms) == (
         "grt_1",
         4,
