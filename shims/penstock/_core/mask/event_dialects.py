@@ -117,13 +117,18 @@ class Plan:
 
 
 class _Anthropic(Plan):
+    def __init__(self, value: Any, ends: Sequence[tuple[object, ...]] = ()) -> None:
+        super().__init__(value, ends)
+        index = value.get("index")
+        self._index = index if isinstance(index, int | str) else None
+
     def _signed(self, path: tuple[str, ...]) -> Channel:
-        return Channel(("block", self._value.get("index"), path[-1]), known_only=True, signed=True)
+        return Channel(("block", self._index, path[-1]), known_only=True, signed=True)
 
     def _channel(self, path: tuple[str, ...]) -> Channel | None:
         is_delta = self._value["type"] == "content_block_delta" and len(path) == 2 and path[0] == "delta"
         if (is_delta and path[1] not in LABEL_KEYS) or path == ("content_block", "text"):
-            return Channel(("block", self._value.get("index"), path[1]), is_json=path[1] in JSON_KEYS)
+            return Channel(("block", self._index, path[1]), is_json=path[1] in JSON_KEYS)
         return None
 
 

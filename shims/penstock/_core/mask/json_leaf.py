@@ -13,7 +13,7 @@ from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded, encoded, raw_spans
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
-from penstock._core.mask.tracker import Tracker
+from penstock._core.mask.tracker import Tracker, stretches
 
 __all__ = ["LeafMask", "Splice", "is_container", "is_json", "spliced"]
 
@@ -54,14 +54,14 @@ class LeafMask:
 
     def _suspects(self, leaves: list[Leaf], texts: list[bytes]) -> list[int]:
         """Returns which leaves must be looked at by themselves: found by a look at all of them together."""
-        given = [_given(leaf, text) for leaf, text in zip(leaves, texts, strict=True)]
         exact = self._finder.exact
         suspects = {
             at
             for at, (leaf, text) in enumerate(zip(leaves, texts, strict=True))
             if leaf.whole or text in exact or self._may_be_nested(leaf, text)
         }
-        finds, _ = self._finder.look(GUARD.join(given)) if given else ([], 0)
+        given = [_given(leaf, text) for leaf, text in zip(leaves, texts, strict=True)]
+        finds, _ = self._finder.look(GUARD.join(given))
         if finds:
             ends = list(accumulate(len(text) + 1 for text in given))
             for find in finds:
@@ -114,12 +114,10 @@ class LeafMask:
         """Returns what to put where in a text that is looked at as it is."""
         given = _given(leaf, text)
         offset = len(given) - len(text) - 1
-        edits = []
-        for stretch in Tracker(self._finder, self._mint).feed(given, last=True):
-            start, end = max(stretch.start - offset, 0), min(stretch.end - offset, len(text))
-            if start < end:
-                edits.append((start, end, stretch.token))
-        return edits
+        end = offset + len(text)
+        finds = [find for find in self._finder.look(given)[0] if max(find.start, offset) < min(find.end, end)]
+        found = stretches(finds, self._mint, to=end) if finds else []
+        return [(max(stretch.start - offset, 0), stretch.end - offset, stretch.token) for stretch in found]
 
     def _nested(self, text: bytes) -> list[Splice] | None:
         """Returns what to put where in a text that is JSON; None if it is not, or if a known value stands across it."""

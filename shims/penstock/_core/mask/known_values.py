@@ -26,6 +26,7 @@ MIN_DISTINCT = 4
 FOLDS = (76, 64)
 """Characters to a line of folded base64: MIME and `base64`, then PEM and `openssl`."""
 
+_WIDEST_UNIT = 0xFFFF
 _TELLING = re.compile(r"pass|pw|secret|key|token|credential|auth", re.IGNORECASE)
 
 COMMON = frozenset(
@@ -114,6 +115,7 @@ def _forms(value: bytes) -> Iterator[bytes]:
         yield from (twice.encode() for twice in _json_forms(once))
     yield from (form.encode() for form in _markup_forms(text))
     yield from (form.encode() for form in _shell_forms(text))
+    yield from _surrogate_forms(text)
     for encoding in ("latin-1", "utf-16-le", "utf-16-be"):
         try:
             encoded = text.encode(encoding)
@@ -122,6 +124,15 @@ def _forms(value: bytes) -> Iterator[bytes]:
         yield encoded
         if encoding == "utf-16-le":
             yield from _base64_forms(encoded)
+
+
+def _surrogate_forms(text: str) -> Iterator[bytes]:
+    """Yields the text with a character beyond U+FFFF as two halves, as two pieces of a stream may tell them."""
+    for at, character in enumerate(text):
+        if ord(character) > _WIDEST_UNIT:
+            units = character.encode("utf-16-le")
+            halves = [units[half:][:2].decode("utf-16-le", "surrogatepass") for half in (0, 2)]
+            yield "".join([text[:at], *halves, text[at + 1 :]]).encode("utf-8", "surrogatepass")
 
 
 def _json_forms(text: str) -> set[str]:

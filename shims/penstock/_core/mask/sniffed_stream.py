@@ -25,7 +25,7 @@ FIRST_LINE = 4096
 
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_EVENTS_SOURCE = r"(?:(?:event|id|retry)?:[^\r\n]{0,200}(?:\r\n|\r|\n){1,2}){0,4}data:"
+_EVENTS_SOURCE = r"(?:(?:event|id|retry)?:[^\r\n]*(?:\r\n|\r|\n){1,2})*data:[ {\[\r\n]"
 _SHIELD_SOURCE = r"\)\]\}'[^\n]{0,20}\n|for ?\(;;\);|while ?\((?:1|true)\);"
 _EVENTS = compiled(_EVENTS_SOURCE)
 _SHIELD = compiled(_SHIELD_SOURCE)  # what some put before JSON, so that it is no script
@@ -57,13 +57,15 @@ class SniffedStream:
         begin = data[:SNIFFED]
         text = begin.removeprefix(_BOM).lstrip(_SPACE)
         is_sure = last or len(data) >= SNIFFED
+        shield = _SHIELD.match(text)
+        if shield:
+            text = text[shield.end() :].lstrip(_SPACE)
         if not is_sure and (_BOM.startswith(begin) or _UNDECIDED.fullmatch(text)):
             self._begin = data
             return b""
         self._begin = b""
-        shield = _SHIELD.match(text)
-        shielded = len(begin) - len(text) + shield.end() if shield else 0
-        self._stream = self._guarded(self._chosen(text[shield.end() :].lstrip(_SPACE) if shield else text))
+        shielded = len(begin) - len(text) if shield else 0
+        self._stream = self._guarded(self._chosen(text))
         return data[:shielded] + self._stream.feed(data[shielded:], last=last)
 
     def _chosen(self, text: bytes) -> Stream:

@@ -16,7 +16,7 @@ from penstock._core.mask.finder import Finder
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
 
-__all__ = ["HELD_LIMIT", "Stretch", "TextStream", "Tracker"]
+__all__ = ["HELD_LIMIT", "Stretch", "TextStream", "Tracker", "stretches"]
 
 HELD_LIMIT = 1 << 18
 """Bytes that a channel may hold back; a text that needs more is refused."""
@@ -24,7 +24,7 @@ CLOSE_OVERLAP = 128
 """Bytes kept while waiting for the end of an endless secret: more than any closing pattern is wide."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes it four times as dear to create
 class Stretch:
     """Holds one masked stretch [start, end); token is b"" where it goes on from the stretch before."""
 
@@ -84,30 +84,37 @@ class Tracker:
             fresh = sorted([*fresh, *(_moved(find, -base) for find in self._also)], key=order)
         if not last:
             cut = _final_to(cut, running, fresh, context, len(held))
-        done = self._stretches([find for find in fresh if find.low < cut], running, cut, base)
+        inside_to = max([context, *(min(find.end, cut) for find in running)])
+        final = [find for find in fresh if find.low < cut]
+        done = stretches(final, self._mint, to=cut, inside=(context, inside_to), base=base)
         self._endless = [find for find in running if not find.closed or cut <= find.close]
         self._endless += [find for find in fresh if find.until is not None and not find.closed and find.low < cut]
         self._also = [find for find in self._also if find.high > base + cut]
         return cut, done
 
-    def _stretches(self, fresh: list[Find], running: list[Find], cut: int, base: int) -> list[Stretch]:
-        """Returns the union of the finds up to the cut: each chain of finds that overlap is one stretch."""
-        finds = [find for find in fresh if find.start < find.end]
-        result: list[Stretch] = []
-        start, token = self._context, b""
-        end = max([start, *(min(find.end, cut) for find in running)])
-        at = 0
-        while True:
-            while at < len(finds) and finds[at].start < end:
-                end = max(end, min(finds[at].end, cut))
-                at += 1
-            if start < end:
-                result.append(Stretch(base + start, base + end, token))
-            if at == len(finds):
-                return result
-            named = _naming(finds, at)
-            token = self._mint.token(named.kind, named.value)
-            start, end = finds[at].start, min(finds[at].end, cut)
+
+def stretches(
+    finds: Sequence[Find], mint: Mint, *, to: int, inside: tuple[int, int] = (0, 0), base: int = 0
+) -> list[Stretch]:
+    """Returns the union of sorted finds up to some place: each chain of finds that overlap is one stretch.
+
+    inside: where a stretch goes on that began before. base: is added to all places.
+    """
+    finds = [find for find in finds if find.start < find.end]
+    result: list[Stretch] = []
+    (start, end), token = inside, b""
+    at = 0
+    while True:
+        while at < len(finds) and finds[at].start < end:
+            end = max(end, min(finds[at].end, to))
+            at += 1
+        if start < end:
+            result.append(Stretch(base + start, base + end, token))
+        if at == len(finds):
+            return result
+        named = _naming(finds, at)
+        token = mint.token(named.kind, named.value)
+        start, end = finds[at].start, min(finds[at].end, to)
 
 
 def _going_on(find: Find, held: bytes, context: int) -> Find:
@@ -140,7 +147,7 @@ def _final_to(cut: int, running: list[Find], fresh: list[Find], context: int, si
     return cut
 
 
-def _naming(finds: list[Find], at: int) -> Find:
+def _naming(finds: Sequence[Find], at: int) -> Find:
     """Returns the find that names the stretch which begins with finds[at]: a known value inside of it, or itself."""
     first = finds[at]
     limit = first.low + OPEN_LIMIT
