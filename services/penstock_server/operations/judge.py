@@ -187,13 +187,15 @@ class Judge:
             details["query"] = redact(http.query, key)
         if question.session:
             details["session"] = redact(question.session, key)
+        if principal.session:
+            details["verified_session"] = redact(principal.session, key)
         if code:
             details["code"] = code
         if evaluation is not None:
             if evaluation.near_misses:
                 details["near_misses"] = [list(miss) for miss in evaluation.near_misses]
             if evaluation.shadow:
-                details["shadow"] = [str(rule) for rule in evaluation.shadow]
+                details["shadow"] = [list(shadow) for shadow in evaluation.shadow]
             if evaluation.masks:
                 details["masks"] = len(evaluation.masks)
         resource = redact(http.path, key)

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from penstock._core.describe import Action
+from penstock_server.domain.audit import canonical_json
 from penstock_server.operations.answers import Outcome
 from penstock_server.operations.interfaces import ShimRow
 from penstock_server.operations.judge import Judgement, authority_of, shim_serves
@@ -172,7 +173,16 @@ async def test_what_a_shadow_rule_would_have_done_is_noted_and_not_done() -> Non
     world = await a_world(POLICY + shadow)
     judged = _judged(world, http())
     assert judged.answer.outcome is Outcome.ALLOW
-    assert "try" in str(judged.event.details["shadow"])
+    assert json.loads(canonical_json(judged.event.details))["shadow"] == [["try", "deny"]]
+
+
+async def test_the_session_that_the_token_vouches_for_is_told_from_a_label(world: World) -> None:
+    """The label is whatever the client says; the other one is there only if the token has it."""
+    details = _judged(world, http(), session="any label").event.details
+    assert details["session"] == "any label" and "verified_session" not in details
+    world.verifier.principals["bot"] = replace(AGENT, session="run-7")
+    details = _judged(world, http(), session="run-8").event.details
+    assert (details["session"], details["verified_session"]) == ("run-8", "run-7")
 
 
 async def test_people_are_judged_like_agents(world: World) -> None:
