@@ -49,7 +49,7 @@ class Gate:
         question = draft.question
         if not question.may_ask:
             why = "the grant was spent by another call, or does not fit any more: send the request again to ask anew"
-            return _denied(draft, "", "approvals_exhausted", why)
+            return _denied(draft, "", "grant_spent", why)
         new = NewApproval(
             id=self._new_id("apr"),
             requester=requester,

@@ -326,7 +326,7 @@ async def test_a_held_call_whose_grant_another_one_spent_never_asks_anew(world: 
     approval = await world.review(held.approval)
     assert (await world.ask(refund(), 2)).outcome is Outcome.ALLOW
     answer = await _resumed(world, held, approval)
-    assert (answer.outcome, answer.code) == (Outcome.DENY, "approvals_exhausted")
+    assert (answer.outcome, answer.code) == (Outcome.DENY, "grant_spent")
     assert len(world.approvals.rows) == 1
 
 

@@ -165,7 +165,7 @@ async def test_a_call_that_may_not_ask_opens_no_request(world: World) -> None:
     draft = _draft(world, refund())
     draft = replace(draft, question=replace(draft.question, may_ask=False))
     denied = await world.gate.pass_or_ask(world.active.current, draft)
-    assert (denied.answer.outcome, denied.answer.code) == (Outcome.DENY, "approvals_exhausted")
+    assert (denied.answer.outcome, denied.answer.code) == (Outcome.DENY, "grant_spent")
     assert denied.answer.credential is None
     assert world.approvals.rows == {}
 
