@@ -117,18 +117,13 @@ class Plan:
 
 
 class _Anthropic(Plan):
-    def __init__(self, value: Any, ends: Sequence[tuple[object, ...]] = ()) -> None:
-        super().__init__(value, ends)
-        index = value.get("index")
-        self._index = index if isinstance(index, int | str) else None
-
     def _signed(self, path: tuple[str, ...]) -> Channel:
-        return Channel(("block", self._index, path[-1]), known_only=True, signed=True)
+        return Channel(("block", _index_of(self._value), path[-1]), known_only=True, signed=True)
 
     def _channel(self, path: tuple[str, ...]) -> Channel | None:
         is_delta = self._value["type"] == "content_block_delta" and len(path) == 2 and path[0] == "delta"
         if (is_delta and path[1] not in LABEL_KEYS) or path == ("content_block", "text"):
-            return Channel(("block", self._index, path[1]), is_json=path[1] in JSON_KEYS)
+            return Channel(("block", _index_of(self._value), path[1]), is_json=path[1] in JSON_KEYS)
         return None
 
 
@@ -168,7 +163,7 @@ def plan(value: Any) -> Plan:
         if kind in _ANTHROPIC:
             return _Anthropic(value)
         if kind == "content_block_stop":
-            return _Anthropic(value, [("block", value.get("index"))])
+            return _Anthropic(value, [("block", _index_of(value))])
         if kind == "message_stop":
             return _Anthropic(value, [()])
         if kind.startswith("response."):
@@ -180,6 +175,12 @@ def plan(value: Any) -> Plan:
         ]
         return _OpenAiChat(value, [("choice", *_walk(value, ("choices", at))[1]) for at in over])
     return Plan(value) if value.get("jsonrpc") == "2.0" else _Generic(value)
+
+
+def _index_of(value: dict[str, Any]) -> int | str | None:
+    """Returns the index of a content block, None if it is nothing that could be one."""
+    index = value.get("index")
+    return index if isinstance(index, int | str) else None
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> tuple[dict[str, Any], tuple[object, ...]]:

@@ -125,3 +125,13 @@ def test_any_other_stream_continues_the_string_at_the_same_place() -> None:
     assert (other.alone, other.known_only) == (True, True)
     assert _channel({"index": 0, "text": "a"}, "text").key != _channel({"index": 1, "text": "a"}, "text").key
     assert _channel("a").alone
+
+
+@pytest.mark.parametrize("index", [None, [], {}, [0], 1.5])
+@pytest.mark.parametrize("kind", ["content_block_delta", "content_block_stop", "message_stop"])
+def test_an_index_that_is_none_is_no_error(kind: str, index: Any) -> None:
+    """What an upstream puts there is not trusted to be a number: such blocks are one text, which can end."""
+    event = {"type": kind, "index": index, "delta": {"type": "text_delta", "text": "a"}}
+    channel = _channel({**event, "type": "content_block_delta"}, "delta", "text")
+    assert isinstance(hash(channel.key), int)
+    assert _ended(event, channel) == (kind != "content_block_delta")

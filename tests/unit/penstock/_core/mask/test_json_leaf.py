@@ -159,3 +159,10 @@ def test_what_is_no_text_beside_a_find_stays(odd: bytes) -> None:
     mask, _ = _leaf_mask()
     document = b'{"a":"{\\"b\\":\\"%s\\",\\"c\\":\\"x%sy\\"}"}' % (SECRET, odd)
     assert _masked(mask, document) == document.replace(SECRET, TOKEN)
+
+
+def test_a_masked_key_counts_once() -> None:
+    """Its value is shown to the detectors with it, and is not masked for that."""
+    mask, mint = _leaf_mask()
+    assert _masked(mask, b'{"' + SECRET + b'":"x"}') == b'{"' + TOKEN + b'":"x"}'
+    assert mint.counts == {"db": 1}

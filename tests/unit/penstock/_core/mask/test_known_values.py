@@ -173,3 +173,11 @@ def test_no_spelling_is_so_short_that_it_hits_by_chance(value: bytes) -> None:
     """Every literal has a least length, whatever the value; odd values are no error."""
     assert min(map(len, spellings(value))) >= MIN_LITERAL
     assert spellings(value) == spellings(value)
+
+
+def test_a_wide_character_told_in_halves_is_no_way_round() -> None:
+    """Streams cut texts between the two halves of a character beyond U+FFFF, each of which is then an escape."""
+    low, high = "\ud83d", "\udd11"
+    for text in ("key-🔑-of-four-bytes", "🔑key-of-bytes", "two-🔑-keys-🔑"):
+        halves = text.replace("🔑", low + high, 1).encode("utf-8", "surrogatepass")
+        assert halves in spellings(text.encode())

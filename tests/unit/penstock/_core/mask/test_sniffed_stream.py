@@ -160,3 +160,24 @@ def test_what_may_be_json_or_events_is_not_plain(data: bytes) -> None:
 def test_most_text_is_plain() -> None:
     """Told by its first character."""
     assert all(is_plain(data) for data in (b"<html>", b"Hello", b"42", b'"x"', b"-----BEGIN", b"\xff"))
+
+
+@pytest.mark.parametrize("blanks", [b" ", b"\n\n", b"\r\n  "])
+def test_a_shield_may_be_told_before_what_it_shields(blanks: bytes) -> None:
+    """Blanks between them decide nothing, and a piece that ends with them neither."""
+    document = b")]}'\n" + blanks + b'{"a":"%s"}'
+    assert same_however_cut(a_masker(), JSON, document % ESCAPED) == document % TOKEN
+
+
+@pytest.mark.parametrize("begin", [b": " + b"x" * 700 + b"\n\n", b": a\n: b\n: c\nid: 4\nretry: 5\n: f\n"])
+def test_long_comments_and_many_fields_hide_no_events(begin: bytes) -> None:
+    """As long as the data begins within the bytes that are looked at."""
+    masked = same_however_cut(a_masker(), JSON, begin + events({"text": FIRST}, {"text": SECOND}))
+    assert masked.count(TOKEN) == 1
+
+
+def test_an_address_of_data_is_no_event() -> None:
+    """Such as an image in a text: a line of any length goes out."""
+    body = a_masker().body(PLAIN, "", key=KEY)
+    image = b"data:image/png;base64," + b"iVBORw0KGgo" * 200_000
+    assert body.feed(image) + body.finish() == image
