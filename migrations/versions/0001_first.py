@@ -98,7 +98,10 @@ def _approvals() -> None:
         _text("state"),
         _number("version"),
         _number("resolved_at_ms", nullable=True),
-        sa.UniqueConstraint("id", "requester_issuer", "requester_subject", name="request_requester"),
+        sa.UniqueConstraint(
+            *("id", "requester_issuer", "requester_subject", "owner", "delegator"), name="request_requester"
+        ),
+        sa.UniqueConstraint("id", "requester_issuer", "requester_subject", "digest", name="request_action"),
         sa.UniqueConstraint("id", "state", name="request_state"),
         sa.UniqueConstraint("requester_issuer", "requester_subject", "call_id", name="request_idempotency"),
         _one_of("state", "pending", "approved", "denied", "expired", "cancelled"),
@@ -152,17 +155,29 @@ def _approvals() -> None:
         sa.Column("reviewer_subject", sa.Text, primary_key=True),
         _text("requester_issuer"),
         _text("requester_subject"),
+        _text("owner"),
+        _text("delegator"),
         sa.Column("approved", sa.Boolean(create_constraint=True, name="approved_boolean"), nullable=False),
         _text("reason"),
         _text("satisfies"),
         _number("at_ms"),
         sa.ForeignKeyConstraint(
-            ["request_id", "requester_issuer", "requester_subject"],
-            ["approval_request.id", "approval_request.requester_issuer", "approval_request.requester_subject"],
+            ["request_id", "requester_issuer", "requester_subject", "owner", "delegator"],
+            [
+                "approval_request.id",
+                "approval_request.requester_issuer",
+                "approval_request.requester_subject",
+                "approval_request.owner",
+                "approval_request.delegator",
+            ],
             name="review_of_requester",
         ),
         sa.CheckConstraint(
             "reviewer_issuer <> requester_issuer OR reviewer_subject <> requester_subject", name="nobody_reviews_own"
+        ),
+        # Owner and delegator are subjects of the people's issuer, and so are reviewers.
+        sa.CheckConstraint(
+            "reviewer_subject <> owner AND reviewer_subject <> delegator", name="nobody_reviews_for_an_own_agent"
         ),
     )
 
@@ -182,6 +197,16 @@ def _grants() -> None:
         _number("revoked_at_ms", nullable=True),
         sa.ForeignKeyConstraint(
             ["request_id", "request_state"], ["approval_request.id", "approval_request.state"], name="grant_of_approved"
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id", "requester_issuer", "requester_subject", "digest"],
+            [
+                "approval_request.id",
+                "approval_request.requester_issuer",
+                "approval_request.requester_subject",
+                "approval_request.digest",
+            ],
+            name="grant_of_request",
         ),
         sa.CheckConstraint("request_state = 'approved'", name="only_approved"),
         sa.CheckConstraint("uses_left >= 0", name="uses_not_negative"),

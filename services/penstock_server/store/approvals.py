@@ -265,6 +265,8 @@ async def _add_review(connection: AsyncConnection, request: ApprovalRequest, rev
             reviewer_subject=review.reviewer.subject,
             requester_issuer=request.new.requester.issuer,
             requester_subject=request.new.requester.subject,
+            owner=request.new.requester.owner,
+            delegator=request.new.requester.delegator,
             approved=review.approved,
             reason=review.reason,
             satisfies=json.dumps(review.satisfies),

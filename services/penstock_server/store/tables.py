@@ -55,7 +55,8 @@ APPROVAL_REQUIREMENT = _table("approval_requirement", text="request_id rule revi
 REQUEST_EVENT = _table("request_event", text="request_id prior next actor_issuer actor_subject", number="version at_ms")
 APPROVAL_REVIEW = _table(
     "approval_review",
-    text="request_id reviewer_issuer reviewer_subject requester_issuer requester_subject reason satisfies",
+    text="request_id reviewer_issuer reviewer_subject requester_issuer requester_subject owner delegator"
+    " reason satisfies",
     number="at_ms",
     boolean="approved",
 )

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from penstock_server.domain.approval import NewApproval, Person, Requirement, Review, State
 from penstock_server.domain.errors import PenstockError
 from penstock_server.domain.policy import PrincipalMatch
+from penstock_server.operations.interfaces import ShimRow
 from penstock_server.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -248,8 +249,10 @@ async def test_pages_go_from_new_to_old_without_gap(store: Store) -> None:
         "INSERT INTO access_grant VALUES"
         " ('g', 'apr_1', 'pending', 'iss', 'agent', (SELECT digest FROM approval_request), 1, 1, 2, NULL)",
         "INSERT INTO request_event VALUES ('apr_1', 1, 'denied', 'approved', 'i', 's', 1)",
-        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'agent', 'iss', 'agent', true, '', '[]', 1)",
-        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'bob', 'iss', 'forged', true, '', '[]', 1)",
+        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'agent', 'iss', 'agent', 'olga', '', true, '', '[]', 1)",
+        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'olga', 'iss', 'agent', 'olga', '', true, '', '[]', 1)",
+        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'bob', 'iss', 'forged', 'olga', '', true, '', '[]', 1)",
+        "INSERT INTO approval_review VALUES ('apr_1', 'iss', 'olga', 'iss', 'agent', 'other', '', true, '', '[]', 1)",
         "INSERT INTO grant_use VALUES ('nope', 'c', 'claimed', 1, NULL)",
     ],
 )
@@ -259,6 +262,25 @@ async def test_the_database_itself_refuses_what_is_not_legal(store: Store, state
     with pytest.raises(IntegrityError):
         async with store._database.write() as connection:
             await connection.execute(text(statement))
+
+
+async def test_a_delegator_reviews_nothing_even_by_hand(store: Store) -> None:
+    """Nor can the row of a review, or of a grant, name another requester or action than its request has."""
+    request = replace(new(1), requester=replace(AGENT, delegator="dora"))
+    await _open(store, request)
+    review = (
+        "INSERT INTO approval_review VALUES ('apr_1', 'iss', '{}', 'iss', 'agent', 'olga', '{}', true, '', '[]', 1)"
+    )
+    statements = [review.format("dora", "dora"), review.format("dora", "")]
+    await store.approvals.review("apr_1", yes("ann"), grant_id="grt_1")
+    grant = "UPDATE access_grant SET {}"
+    statements += [grant.format("requester_subject = 'x'"), grant.format("requester_issuer = 'x'")]
+    statements.append(grant.format("digest = (SELECT token_hash FROM shim)"))
+    await store.shims.add(ShimRow("one", bytes(32), (), (), 1))
+    for statement in statements:
+        with pytest.raises(IntegrityError):
+            async with store._database.write() as connection:
+                await connection.execute(text(statement))
 
 
 async def test_a_state_is_left_once_even_by_hand(store: Store) -> None:
