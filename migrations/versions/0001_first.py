@@ -103,7 +103,6 @@ def _approvals() -> None:
         ),
         sa.UniqueConstraint("id", "requester_issuer", "requester_subject", "digest", name="request_action"),
         sa.UniqueConstraint("id", "state", name="request_state"),
-        sa.UniqueConstraint("requester_issuer", "requester_subject", "call_id", name="request_idempotency"),
         _one_of("state", "pending", "approved", "denied", "expired", "cancelled"),
         sa.CheckConstraint("(state = 'pending') = (resolved_at_ms IS NULL)", name="resolved_once_left"),
         sa.CheckConstraint("length(digest) = 32", name="request_digest_sha256"),
@@ -118,6 +117,15 @@ def _approvals() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
+    op.create_index(
+        "one_pending_call",
+        "approval_request",
+        ["requester_issuer", "requester_subject", "call_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index("request_of_call", "approval_request", ["requester_issuer", "requester_subject", "call_id"])
     op.create_index("request_page", "approval_request", ["state", "created_at_ms", "id"])
     op.create_table(
         "approval_requirement",

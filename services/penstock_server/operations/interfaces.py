@@ -118,7 +118,8 @@ class ApprovalStore(Protocol):
         """Stores a request, or joins the pending one of the same digest; the flag says if it is new.
 
         A request past its deadline is expired first. Returns the denied request (flag False) if the requester
-        was denied the same digest within denial_stands_ms. Raises EXHAUSTED (TOO_MANY_PENDING) at max_pending.
+        was denied the same digest within denial_stands_ms. Raises EXHAUSTED (TOO_MANY_PENDING) at max_pending,
+        CONFLICT (CALL_REUSED) if the call id asked for another digest before.
         """
         ...
 

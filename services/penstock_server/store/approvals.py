@@ -174,6 +174,9 @@ async def _open(
     await _queue_requester(connection, new.requester)
     columns = APPROVAL_REQUEST.c
     mine = and_(columns.requester_issuer == new.requester.issuer, columns.requester_subject == new.requester.subject)
+    reused = select(columns.id).where(mine, columns.call_id == new.call_id, columns.digest != new.digest).limit(1)
+    if (await connection.execute(reused)).first() is not None:
+        raise PenstockError(Code.CONFLICT, "CALL_REUSED", "this call id asked for another action before: use a new one")
     pending = select(columns.id).where(mine, columns.digest == new.digest, columns.state == State.PENDING.value)
     name = (await connection.execute(pending)).scalar_one_or_none()
     if name is not None:

@@ -239,6 +239,8 @@ class MemoryApprovals:
         self._reach()
         now = new.created_at_ms
         own = [row for row in self.rows.values() if _same(row.new.requester, new.requester)]
+        if any(row.new.call_id == new.call_id and row.new.digest != new.digest for row in own):
+            raise PenstockError(Code.CONFLICT, "CALL_REUSED", "this call id asked for another action before")
         same = [row for row in own if row.new.digest == new.digest]
         for row in same:
             if row.state is State.PENDING and row.new.expires_at_ms > now:

@@ -93,11 +93,23 @@ async def test_too_many_pending_requests_are_refused(store: Store) -> None:
 
 
 async def test_one_call_id_cannot_ask_for_two_actions(store: Store) -> None:
-    """The idempotency key is bound to its content."""
+    """The idempotency key is bound to its content, also once its request is over."""
     await _open(store, new(1))
-    with pytest.raises(PenstockError) as refused:
-        await _open(store, replace(new(2, digest=bytes(32)), call_id="call1"))
-    assert refused.value.reason == "CALL_REUSED"
+    for at in (1000, 2_000_000):
+        with pytest.raises(PenstockError) as refused:
+            await _open(store, replace(new(2, digest=bytes(32), at=at), call_id="call1"))
+        assert refused.value.reason == "CALL_REUSED"
+        await store.approvals.expire(1_000_000)
+
+
+async def test_a_call_asks_anew_once_its_request_has_expired(store: Store) -> None:
+    """Of the same action; the expired request stays expired."""
+    await _open(store, new(1))
+    assert await _open(store, replace(new(2, at=700_000), call_id="call1")) == ("apr_2", True)
+    assert await _open(store, replace(new(3, at=700_001), call_id="call1")) == ("apr_2", False)
+    first, second = await store.approvals.get("apr_1"), await store.approvals.get("apr_2")
+    assert first is not None and second is not None
+    assert (first.state, second.state) == (State.EXPIRED, State.PENDING)
 
 
 async def test_approval_creates_the_grant_whose_window_begins_then(store: Store) -> None:

@@ -56,7 +56,7 @@ async def test_both_databases_get_the_same_constraints(store: Store) -> None:
     assert {
         "resolved_once_left",
         "one_pending_request",
-        "request_idempotency",
+        "one_pending_call",
         "state_left_once",
         "legal_transition",
         "review_of_requester",
