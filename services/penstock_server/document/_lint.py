@@ -42,6 +42,8 @@ def lint(policy: Policy, fields: dict[str, Field]) -> tuple[str, ...]:
             if found:
                 uses = " and ".join(found)
                 warnings.append(f"{where}: its condition uses {uses}; a request without an attribute may escape it")
+        if rule.strict_audit:
+            warnings.append(f"{where}: audit: strict is the same as normal in this version: no answer is reused yet")
         if rule.effect is Effect.ALLOW and not (rule.principals or rule.upstreams or rule.http or rule.when):
             warnings.append(f"{where}: it allows everyone everything on every upstream")
         elif rule.effect is Effect.ALLOW and not rule.principals:

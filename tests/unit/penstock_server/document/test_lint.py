@@ -51,6 +51,16 @@ def test_an_allow_or_mask_may_use_any_construct() -> None:
     assert not any("condition" in line for line in warnings("- {name: a, when: '!false', effect: allow}"))
 
 
+def test_a_promise_that_is_not_kept_yet_is_told() -> None:
+    """Strict audit has nothing to be stricter than."""
+    rule = "- {{name: a, effect: allow, match: {{principals: [{{group: g}}]}}, audit: {}}}"
+    u = 'u: {url: "https://a", credential: {secret: k}}'
+    assert warnings(rule.format("normal"), u) == ()
+    assert warnings(rule.format("strict"), u) == (
+        'rule "a" (line 4): audit: strict is the same as normal in this version: no answer is reused yet',
+    )
+
+
 def test_an_allow_for_everyone_is_doubtful() -> None:
     """An allow without principals is told, most loudly if it has no match at all."""
     assert 'rule "a" (line 4): it allows everyone everything on every upstream' in warnings(
