@@ -47,7 +47,7 @@ class AuditReader(Protocol):
         ...
 
     async def wait(self, after: int, timeout_s: float) -> None:
-        """Returns once an entry after that number may exist, or at the timeout."""
+        """Returns once this process has written an entry after that number, at once if it has, or at the timeout."""
         ...
 
 

@@ -52,10 +52,11 @@ class SqlAuditLog:
         return found[::-1] if newest else found
 
     async def wait(self, after: int, timeout_s: float) -> None:
-        """Returns once an entry after that number may exist, or at the timeout."""
-        self._commit.committed.clear()
+        """Returns once this process has written an entry after that number, or at the timeout."""
         try:
-            await asyncio.wait_for(self._commit.committed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                while self._commit.last <= after:
+                    await self._commit.committed.wait()
         except TimeoutError:
             pass
 

@@ -102,8 +102,10 @@ class GroupCommit:
         self._closed = False
         self.failing = False
         """True from a batch that could not be written to the next one that could."""
+        self.last = 0
+        """Number of the last entry that this process has committed; 0 before the first."""
         self.committed = asyncio.Event()
-        """Set at each commit of entries; whoever waits replaces nothing, it clears after waking."""
+        """Set at the next commit of entries, after `last`; another one then takes its place, so that all wake once."""
 
     async def append(self, events: Sequence[AuditEvent], frames: list[Row] | None = None) -> list[AuditPosition]:
         """Returns once all is on disk. Raises UNAVAILABLE if that is not certain."""
@@ -157,7 +159,9 @@ class GroupCommit:
             if not job.done.done():
                 job.done.set_result([AuditPosition(self.log, at, epoch) for at in range(first, seq + 1)])
         if batch.entries:
-            self.committed.set()
+            self.last = end.seq
+            now, self.committed = self.committed, asyncio.Event()
+            now.set()
 
     def _seal(self, jobs: list[_Job], end: LogEnd) -> tuple[Batch, LogEnd]:
         """Returns the rows of the jobs, numbered and chained from that end, and the new end."""

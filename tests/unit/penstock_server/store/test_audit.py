@@ -57,13 +57,26 @@ async def test_the_epoch_of_the_same_transaction_comes_with_the_position(store: 
     assert (await store.audit.append(event(2))).epoch == bumped
 
 
-async def test_a_waiter_wakes_at_the_next_entry(store: Store) -> None:
+async def test_all_who_wait_wake_at_the_next_entry(store: Store) -> None:
     """And at the timeout without one."""
-    waiting = asyncio.create_task(store.audit.wait(0, 30.0))
+    waiting = [asyncio.create_task(store.audit.wait(0, 30.0)) for _ in range(3)]
     await asyncio.sleep(0)
     await store.audit.append(event(1))
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(asyncio.gather(*waiting), 10)
     await store.audit.wait(1, 0.01)
+
+
+async def test_a_waiter_waits_for_an_entry_after_its_number(store: Store) -> None:
+    """One that is there already is not waited for, and an earlier one does not wake."""
+    await store.audit.append(event(1))
+    await asyncio.wait_for(store.audit.wait(0, 3600.0), 10)
+    waiting = asyncio.create_task(store.audit.wait(2, 3600.0))
+    await store.audit.append(event(2))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await store.audit.append(event(3))
+    await asyncio.wait_for(waiting, 10)
 
 
 async def test_concurrent_appends_and_a_reopened_store_leave_no_gap(database_url: str) -> None:
