@@ -62,7 +62,10 @@ class Decisions:
         on_held: Callable[[Held], None],
         attempt: int = 0,
     ) -> None:
-        """Delivers exactly one answer a question, those that need no human with one commit; never raises."""
+        """Delivers exactly one answer a question, those that need no human with one commit.
+
+        Raises what nobody foresaw in the log or the new state, after a denial was delivered to each question concerned.
+        """
         active = self._active.current
         quick: list[Judgement] = []
         gated: list[Judgement] = []
@@ -84,7 +87,7 @@ class Decisions:
             await self._commit(shim, quick, deliver, on_held, attempt)
 
     async def resume(self, held: Held, approval: ApprovalRequest) -> None:
-        """Delivers the final answer to a held call whose approval has left pending; never raises."""
+        """Delivers the final answer to a held call whose approval has left pending; raises as `batch` does."""
         if approval.state is not State.APPROVED:
             active = self._active.current
             code, reason = self._gate.refusal(approval)

@@ -1,6 +1,7 @@
 """Calls that wait for a human: told when their approval leaves pending, by this process or by another one."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from penstock_server.domain.approval import ApprovalRequest, State
@@ -12,6 +13,8 @@ from penstock_server.operations.journal import Journal
 from penstock_server.operations.judge import NOBODY
 
 __all__ = ["Holds"]
+
+_log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 """How often pending requests are looked at although nobody rang, seconds: another replica may have decided."""
@@ -84,4 +87,9 @@ class Holds:
             for held in ready:
                 task = asyncio.get_running_loop().create_task(self._decisions.resume(held, request))
                 self._resuming.add(task)
-                task.add_done_callback(self._resuming.discard)
+                task.add_done_callback(self._resumed)
+
+    def _resumed(self, task: "asyncio.Task[None]") -> None:
+        self._resuming.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("resuming a held call failed: %s", type(error).__name__)  # its text may hold anything

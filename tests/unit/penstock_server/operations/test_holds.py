@@ -161,3 +161,24 @@ async def test_waiting_that_runs_out_is_no_verdict(world: World, waiting: Waitin
     assert found is not None and found.state is State.PENDING
     assert world.approvals.rows[name].state is State.PENDING
     assert await world.holds.wait("apr_none", 20) is None
+
+
+async def test_an_unforeseen_failure_is_a_denial_and_tells_the_log_its_kind_alone(
+    waiting: Waiting, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The agent is not left waiting, other calls go on, and the error's text is nowhere."""
+    planted = "plan" + "ted-secret"
+
+    async def breaks() -> None:
+        raise RuntimeError(planted)
+
+    async with _running(world):
+        approval = await waiting.hold()
+        await world.review(approval)
+        world.log.meanwhile = [breaks]
+        answer = await waiting.answer()
+        assert (answer.outcome, answer.code) == (Outcome.DENY, "service_unavailable")
+        await asyncio.gather(*world.holds._resuming, return_exceptions=True)
+        await asyncio.sleep(0)
+    assert caplog.messages == ["resuming a held call failed: RuntimeError"]
+    assert planted not in answer.reason
