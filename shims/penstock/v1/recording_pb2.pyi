@@ -144,7 +144,7 @@ class Frame(google.protobuf.message.Message):
     session: builtins.str
     """Session label that the client chose; may be empty."""
     start: builtins.str
-    """Request line ("GET /v1/x?y") or status line ("200 OK"); empty on body frames."""
+    """Request line ("GET /v1/x?y") or status ("200"); empty on body frames."""
     body: builtins.bytes
     """Masked body bytes, at most 65536."""
     outcome: builtins.str
