@@ -1,6 +1,7 @@
 """A real HttpShim on loopback between a raw agent and a raw origin; service and recorder are fakes."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +13,9 @@ from penstock._core.verdict import Ask, KnownValue, MaskSpec, Outcome, Verdict
 from penstock.http import HttpShim
 from unit.penstock._core.fake_sides import CREDENTIAL, KEY, TOKEN, FakeDecider, FakeRecorder, a_config, an_upstream
 
-__all__ = ["PATIENCE_S", "Agent", "RawOrigin", "Shim", "allow", "get", "post", "running"]
+__all__ = ["PATIENCE_S", "Agent", "RawOrigin", "Shim", "allow", "allow_bare", "get", "post", "running"]
+
+_MASKED_KEY = re.compile("«upstream-key:[A-Z2-7]{10}»".encode())
 
 PATIENCE_S = 20.0
 """How long anything may take before a test gives up, seconds; nothing here needs more than a part of it."""
@@ -103,7 +106,14 @@ class Agent:
         return await asyncio.wait_for(self.reader.readexactly(size), PATIENCE_S)
 
     async def answer(self) -> tuple[int, bytes]:
-        """Returns status and body of the next answer, which has a length or chunks; raises IncompleteReadError."""
+        """Returns status and body of the next answer, which has a length or chunks; raises IncompleteReadError.
+
+        The upstream's own key, which an echo brings back masked, is put in again, so that echoes can be compared.
+        """
+        status, body = await self._answer()
+        return status, _MASKED_KEY.sub(CREDENTIAL[1], body)
+
+    async def _answer(self) -> tuple[int, bytes]:
         head = (await self.head()).lower()
         status = int(head.split(b" ", 2)[1])
         if b"transfer-encoding: chunked" not in head:
@@ -124,6 +134,11 @@ class Agent:
         except ConnectionError:
             pass
         return data
+
+
+def allow_bare(ask: Ask) -> Verdict:
+    """Allows everything, without a credential: where nothing is known, nothing is masked."""
+    return Verdict(ask.call_id, Outcome.ALLOW, mask_key=KEY)
 
 
 def allow(ask: Ask, masks: MaskSpec | None = None) -> Verdict:
@@ -185,6 +200,8 @@ async def running(
 ) -> AsyncIterator[Shim]:
     """Runs a shim before the origin on that port. tls: how it verifies the origin, plain if None."""
     url = f"{'https' if tls else 'http'}://{host}:{port}"
+    if judge is not allow_bare:
+        known = (*known, KnownValue("upstream-key", CREDENTIAL[1]))
     config = a_config(an_upstream(url=url, private=True, known=known))
     decider, recorder = FakeDecider([], config, judge), FakeRecorder()
     shim = HttpShim(decider, recorder, limits, tls)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from e2e.origin import Origin, answer
-from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Shim, allow, get, post, running
+from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Shim, allow, allow_bare, get, post, running
 from penstock._core.describe import BodyState
 from penstock._core.limits import Limits
 from penstock._core.verdict import Ask, KnownValue, MaskSpec, Outcome, Verdict
@@ -139,7 +139,7 @@ async def test_the_answer_to_head_has_no_body() -> None:
             body = b"" if head.startswith(b"HEAD") else b"hello"
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
 
-    async with RawOrigin(serve).running() as origin, running(origin.port) as shim:
+    async with RawOrigin(serve).running() as origin, running(origin.port, judge=allow_bare) as shim:
         agent = await shim.agent()
         for _ in range(3):
             await agent.send(get(method="HEAD"))

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Serve, allow, get, post, running
+from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Serve, allow, allow_bare, get, post, running
 from penstock._core.limits import Limits
 from penstock._core.verdict import FrameKind, KnownValue, MaskSpec
 from unit.penstock._core.fake_sides import KNOWN
@@ -70,7 +70,8 @@ def answering(*pieces: bytes, then: str = "wait") -> Serve:
 async def test_an_answer_that_breaks_off_looks_broken(head: bytes, then: str, known: tuple[KnownValue, ...]) -> None:
     """The agent's chunks never end, or its body is short of the length; or it is told, if nothing was sent yet."""
     serve = answering(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + head, then=then)
-    async with RawOrigin(serve).running() as origin, running(origin.port, known=known) as shim:
+    judge = allow if known else allow_bare
+    async with RawOrigin(serve).running() as origin, running(origin.port, judge=judge, known=known) as shim:
         agent = await shim.agent()
         await agent.send(get())
         got = await agent.head()

@@ -84,6 +84,10 @@ _SPECIAL = {
 
 def read_answer(status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head: bool) -> AnswerHead:
     """Returns the head; to_head: it answers a HEAD request. Raises BadAnswerError for what is ambiguous."""
+    if not 200 <= status <= 599:
+        raise _ambiguous("no valid status")
+    if status == 206 and not to_head:
+        raise BadAnswerError("bad_answer", "The upstream sent a part of its answer that nobody asked for.")
     fields: list[tuple[str, bytes]] = []
     integrity: list[tuple[str, bytes]] = []
     content_type = content_encoding = ""

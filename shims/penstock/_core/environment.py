@@ -115,6 +115,8 @@ class Environment:
     decider: Decider
     recorder: Recorder
     links: Links
+    current: Callable[[str], Route | None]
+    """Returns the route of an upstream by the configuration of now."""
     limits: Limits
     spool: Spool
     clock: Callable[[], float]

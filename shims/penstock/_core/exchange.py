@@ -353,10 +353,19 @@ class Exchange:
             self._refuse(of_verdict(verdict))
 
     def _allow(self, verdict: Verdict) -> None:
-        route = self._request.route
-        if verdict.credential is not None and route.authority not in verdict.credential_hosts:
-            self._refuse(refusals.credential_refused(route.upstream.name, verdict.decision_id))
+        route = self._env.current(self._request.route.upstream.name)
+        if route is None or not route.leads_where(self._request.route):
+            self._refuse(refusals.STALE)  # judged by a policy that sends it elsewhere than the head was read for
             return
+        self._request.route = route
+        if verdict.credential is not None:
+            value = verdict.credential[1]
+            if route.authority not in verdict.credential_hosts:
+                self._refuse(refusals.credential_refused(route.upstream.name, verdict.decision_id))
+                return
+            if not any(known.value in value for known in route.known):
+                self._refuse(refusals.STALE)  # a secret that was just replaced: nothing here could mask it yet
+                return
         self._go(State.OPENING)
         self._verdict = verdict
         self._spec = verdict.masks

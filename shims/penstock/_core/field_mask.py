@@ -36,6 +36,8 @@ class FieldMask:
             return fields
         masked = []
         for name, value in fields:
+            if name and self.masker.text(name.encode(), key=key, place="name").counts:
+                continue  # a name can carry a secret too, and cannot be replaced
             found = self.masker.text(value, key=key, place=f"header:{name}")
             masked.append((name, found.data))
             for kind, count in found.counts.items():
@@ -44,7 +46,7 @@ class FieldMask:
 
     def _is_clean(self, fields: Sequence[tuple[str, bytes]], key: bytes) -> bool:
         """Returns whether no value holds anything to be masked: one scan, in which line ends part the values."""
-        joined = b"\n".join([value for _, value in fields])
+        joined = b"\n".join([name.encode() + b"\n" + value for name, value in fields])
         if joined in self._clean:
             return True
         if self.masker.text(joined, key=key, place="fields").counts:

@@ -65,6 +65,12 @@ _TRUSTED_BY_UPSTREAMS = frozenset(
     {
         "forwarded",
         "x-http-method",
+        "x-http-path-override",
+        "x-method",
+        "x-middleware-subrequest",
+        "x-forwarded",
+        "remote-user",
+        "remote-addr",
         "x-http-method-override",
         "x-method-override",
         "x-original-host",
@@ -95,7 +101,9 @@ _TRUSTED_PREFIXES = (
     "x-goog-iap-",
 )
 
-_PARTIAL = frozenset({"range", "if-range"})
+_PARTIAL = frozenset(
+    {"range", "if-range", "request-range", "x-range", "x-ms-range", "x-goog-range", "x-amz-range", "x-http-range"}
+)
 """Never forwarded: two ranges can cut a secret in halves that no mask knows."""
 
 _REPEATABLE = frozenset(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
+from urllib.parse import unquote_to_bytes
 
 from penstock._core.canonical import split_target
 from penstock._core.describe import Action, BodyState, HttpRequest
@@ -108,7 +109,7 @@ def read_head(
         _bad("a body has either a length or chunks, and chunks only in HTTP/1.1")
     if head.upgrade and (head.chunked or length):
         _bad("it has a body and asks to switch protocols")  # parsers disagree about where that body ends
-    if len(head.token) >= MIN_TOKEN and head.token.encode() in target:
+    if len(head.token) >= MIN_TOKEN and _holds(target, path, head.token):
         raise _misplaced()
     return Incoming(
         route=route,
@@ -124,6 +125,13 @@ def read_head(
         session=head.session,
         expect_continue=head.expect and not http10,
     )
+
+
+def _holds(target: bytes, path: str, token: str) -> bool:
+    """Returns whether a target holds the token, also with characters of it percent-encoded."""
+    if token.encode() in target or token in path:
+        return True
+    return b"%" in target and token.encode() in unquote_to_bytes(target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 In: a ShimConfig; canonical paths. Out: routes, and what is left of the path below the mount. The longest mount wins.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from penstock._core.field_mask import FieldMask
 from penstock._core.mask import Masker
-from penstock._core.verdict import MaskSpec, ShimConfig, Upstream
+from penstock._core.verdict import KnownValue, MaskSpec, ShimConfig, Upstream
 
 __all__ = ["Mounts", "Route"]
 
@@ -23,10 +23,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class Route:
     """Holds one upstream, taken apart for the data path. authority: host[:port] as the upstream sees it.
 
-    base: path prefix of the upstream's URL, "" or "/base". token_from: headers of the agent's token, in preference.
+    known: every secret of the shim's upstreams, this one's among them. base: path prefix of the upstream's URL, "" or
+    "/base". token_from: headers of the agent's token, in preference.
     """
 
     upstream: Upstream
+    known: tuple[KnownValue, ...] = field(repr=False)
     tls: bool
     host: str
     port: int
@@ -37,7 +39,7 @@ class Route:
     _masks: dict[MaskSpec, FieldMask] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, upstream: Upstream) -> "Route":
+    def of(cls, upstream: Upstream, known: tuple[KnownValue, ...] | None = None) -> "Route":
         """Returns the route of an upstream. Raises ValueError if its URL is none, which no service should send."""
         parts = urlsplit(upstream.url)
         host = (parts.hostname or "").lower()
@@ -47,20 +49,32 @@ class Route:
         port = parts.port or default
         literal = f"[{host}]" if ":" in host else host
         authority = literal if port == default else f"{literal}:{port}"
-        return cls(upstream, parts.scheme == "https", host, port, authority, parts.path.rstrip("/"))
+        return cls(
+            upstream,
+            upstream.known_values if known is None else known,
+            parts.scheme == "https",
+            host,
+            port,
+            authority,
+            parts.path.rstrip("/"),
+        )
 
     def mask(self, spec: MaskSpec) -> FieldMask:
-        """Returns the mask of what goes to the agent: the upstream's known values, and the masks of an answer."""
+        """Returns the mask of what goes to the agent: all known values, and the masks of an answer."""
         mask = self._masks.get(spec)
         if mask is None:
             if len(self._masks) >= MAX_MASKS:
                 self._masks.clear()
-            mask = self._masks[spec] = FieldMask(Masker(self.upstream.known_values, spec), spec)
+            mask = self._masks[spec] = FieldMask(Masker(self.known, spec), spec)
         return mask
 
     def recorded(self, spec: MaskSpec) -> FieldMask:
         """Returns the mask of the recorded copy: an answer's detectors, and always those of credentials."""
         return self.mask(spec if self.covers(spec) else MaskSpec(spec.detectors | RECORDED))
+
+    def leads_where(self, other: "Route") -> bool:
+        """Returns whether both lead to the same place in the same way; secrets apart, which may have been replaced."""
+        return replace(self.upstream, known_values=()) == replace(other.upstream, known_values=())
 
     @staticmethod
     def covers(spec: MaskSpec) -> bool:
@@ -72,11 +86,18 @@ class Mounts:
     """Finds routes; made anew for each configuration."""
 
     def __init__(self, config: ShimConfig) -> None:
-        self._routes = {upstream.mount: Route.of(upstream) for upstream in config.upstreams}
+        # An upstream may hold what another one's credential is made of, so each is masked with the secrets of all.
+        known = tuple(dict.fromkeys(value for upstream in config.upstreams for value in upstream.known_values))
+        self._routes = {upstream.mount: Route.of(upstream, known) for upstream in config.upstreams}
+        self._names = {route.upstream.name: route for route in self._routes.values()}
 
     def routes(self) -> list[Route]:
         """Returns all routes."""
         return list(self._routes.values())
+
+    def named(self, name: str) -> Route | None:
+        """Returns the route of the upstream of that name, or None."""
+        return self._names.get(name)
 
     def find(self, path: str) -> tuple[Route, str] | None:
         """Returns the route of a canonical path and the path below its mount, "/" at least; None if there is none."""

@@ -10,6 +10,7 @@ __all__ = [
     "NO_SERVICE",
     "REST_MISSING",
     "REST_MISSING_UPSTREAM",
+    "STALE",
     "UPSTREAM_BROKE_OFF",
     "UPSTREAM_CLOSED",
     "UPSTREAM_SILENT",
@@ -38,6 +39,12 @@ NONSENSE = Refusal(
     "service_unavailable",
     "The policy service gave an answer that does not fit; nothing was forwarded. Update shim and service.",
     retry_after_s=RETRY_S,
+)
+STALE = Refusal(
+    503,
+    "service_unavailable",
+    "The upstream was changed while this was decided; nothing was forwarded. Send the request again.",
+    retry_after_s=1,
 )
 HEAD_TOO_LARGE = Refusal(
     431, "head_too_large", "The request was not forwarded: its head is too large; send fewer or smaller headers."

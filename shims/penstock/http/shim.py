@@ -15,7 +15,7 @@ from collections.abc import Callable
 from penstock._core.environment import Environment, Spool
 from penstock._core.interfaces import Decider, Recorder
 from penstock._core.limits import Limits
-from penstock._core.mounts import Mounts
+from penstock._core.mounts import Mounts, Route
 from penstock._core.verdict import ShimConfig
 from penstock.http.client_side import ClientConnection
 from penstock.http.pool import Pool
@@ -70,6 +70,7 @@ class HttpShim:
                 decider=decider,
                 recorder=recorder,
                 links=self._pool,
+                current=self._current,
                 limits=limits,
                 spool=Spool(limits.max_spooled_bytes),
                 clock=time.monotonic,
@@ -108,6 +109,10 @@ class HttpShim:
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
+
+    def _current(self, name: str) -> Route | None:
+        mounts = self._hub.mounts
+        return mounts.named(name) if mounts is not None else None
 
     def _configure(self, config: ShimConfig | None) -> None:
         if config is None:

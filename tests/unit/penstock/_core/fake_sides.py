@@ -261,10 +261,13 @@ class Stage:
         self.decider = FakeDecider(self.log, a_config(self.request.route.upstream))
         self.recorder = FakeRecorder()
         self.spool = Spool(spool_bytes)
+        self.route: Route | None = self.request.route
+        """Where the upstream is by the configuration of now."""
         self.env = Environment(
             decider=self.decider,
             recorder=self.recorder,
             links=self.links,
+            current=lambda name: self.route if name == self.request.route.upstream.name else None,
             limits=limits or Limits(),
             spool=self.spool,
             clock=lambda: self.now,
@@ -283,7 +286,10 @@ class Stage:
         self.exchange.start()
 
     def decide(self, outcome: Outcome, **fields: object) -> None:
-        """Plays a verdict on the last question."""
+        """Plays a verdict on the last question; its credential is a known value by then, unless route was changed."""
+        route = self.request.route
+        if fields.get("credential") and self.route is route:
+            self.route = Route.of(route.upstream, (*route.known, KnownValue("upstream-key", CREDENTIAL[1])))
         self.decider.deliver(Verdict(self.decider.asks[-1].call_id, outcome, mask_key=KEY, **fields))  # type: ignore[arg-type]
 
     def connect(self, *, reused: bool = False) -> FakeLink:

@@ -151,3 +151,17 @@ def test_a_head_is_written_with_the_standard_phrase(status: int, line: bytes) ->
     fields = [("x-b", b"1"), ("x-a", "é".encode())]
     written = serialise(status, fields, b"content-length: 0\r\n")
     assert written == line + b"\r\nx-b: 1\r\nx-a: \xc3\xa9\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("status", [0, 99, 600, 999])
+def test_a_status_that_is_none_is_refused(status: int) -> None:
+    """Clients read such lines in their own ways."""
+    with pytest.raises(BadAnswerError):
+        read(status=status)
+
+
+def test_a_part_that_nobody_asked_for_is_refused() -> None:
+    """The shim forwards no range: two parts could cut a secret in halves. A HEAD may tell of one."""
+    with pytest.raises(BadAnswerError):
+        read(("content-range", "bytes 0-1/5"), status=206)
+    assert read(status=206, to_head=True).bodiless

@@ -31,6 +31,12 @@ def test_values_are_masked_where_they_hold_something() -> None:
     assert counts == {"email": 5, "billing-key": 1}
 
 
+def test_a_field_whose_name_holds_a_secret_is_dropped() -> None:
+    """A name cannot be replaced."""
+    name = KNOWN.value.decode()
+    assert a_mask().mask((("x-a", b"1"), (name, b"2")), KEY, {}) == (("x-a", b"1"),)
+
+
 def test_clean_fields_are_the_same_fields() -> None:
     """Nothing is counted, the first time and ever after."""
     mask, counts = a_mask(), dict[str, int]()

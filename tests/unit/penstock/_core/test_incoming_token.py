@@ -81,6 +81,8 @@ def test_a_header_of_the_token_that_comes_twice_is_refused(second: str) -> None:
         ([("X-Claude-Code-Session-Id", TOKEN)], "/billing/x"),
         ([], f"/billing/{TOKEN}"),
         ([], f"/billing/x?key={TOKEN}"),
+        ([], f"/billing/%{ord(TOKEN[0]):02x}{TOKEN[1:]}"),
+        ([], f"/billing/x?key={TOKEN[:5]}%{ord(TOKEN[5]):02X}{TOKEN[6:]}"),
     ],
 )
 def test_the_token_anywhere_else_is_refused(headers: list[tuple[str, str]], target: str) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from penstock._core.mounts import MAX_MASKS, Mounts, Route
-from penstock._core.verdict import MaskSpec, ShimConfig, Upstream
-from unit.penstock._core.fake_sides import KEY, KNOWN, an_upstream
+from penstock._core.verdict import KnownValue, MaskSpec, ShimConfig, Upstream
+from unit.penstock._core.fake_sides import KEY, KNOWN, a_config, an_upstream
 
 KEY_OF_SOMEBODY = b"sk_" + b"live_" + b"4eC39HqLyjWDarjtT1zdp7dc"
 
@@ -123,3 +123,22 @@ def test_masks_are_kept_and_bounded() -> None:
 def test_a_route_shows_no_secret() -> None:
     """Its upstream's known values are not in its representation."""
     assert KNOWN.value.decode() not in repr(Route.of(an_upstream(known=(KNOWN,))))
+
+
+def test_every_upstream_is_masked_with_the_secrets_of_all() -> None:
+    """One upstream may return what another one's credential is made of."""
+    other = KnownValue("other-key", b"other-" + b"value-1234")
+    mounts = Mounts(a_config(an_upstream(known=(KNOWN,)), an_upstream("other", known=(other, KNOWN))))
+    for name in ("billing", "other"):
+        route = mounts.named(name)
+        assert route is not None and set(route.known) == {KNOWN, other}
+        shown = route.mask(MaskSpec()).masker.whole("text/plain", "", KNOWN.value + b" " + other.value, key=KEY).data
+        assert KNOWN.value not in shown and other.value not in shown
+    assert mounts.named("nobody") is None
+
+
+def test_a_route_leads_to_the_same_place_whatever_its_secrets_are() -> None:
+    """Anything else that differs is another way."""
+    one, rotated = Route.of(an_upstream()), Route.of(an_upstream(known=(KNOWN,)))
+    assert one.leads_where(rotated) and rotated.leads_where(one)
+    assert not one.leads_where(Route.of(an_upstream(url="http://billing.example/base")))
