@@ -223,6 +223,7 @@ def _grants() -> None:
         ),
     )
     op.create_index("grant_by_action", "access_grant", ["requester_issuer", "requester_subject", "digest"])
+    # Uses stay claimed in this version; the later states are here for the one that learns how a call ended.
     op.create_table(
         "grant_use",
         sa.Column("grant_id", sa.Text, sa.ForeignKey("access_grant.id"), primary_key=True),

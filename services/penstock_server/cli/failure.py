@@ -24,7 +24,6 @@ class ExitCode(IntEnum):
 LOCAL_CODES = {
     Code.INVALID: ExitCode.USAGE,
     Code.UNAVAILABLE: ExitCode.UNREACHABLE,
-    Code.DEADLINE: ExitCode.UNREACHABLE,
     Code.UNAUTHENTICATED: ExitCode.FORBIDDEN,
     Code.FORBIDDEN: ExitCode.FORBIDDEN,
 }

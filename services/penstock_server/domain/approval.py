@@ -97,8 +97,7 @@ class ApprovalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """Holds the outcome of spending a grant: the grant and its request, or why there was none."""
+    """Holds the outcome of spending a grant: the grant and its request, or None for both if there was none to spend."""
 
     grant_id: str | None
     request_id: str | None
-    refused: str = ""

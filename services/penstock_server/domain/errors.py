@@ -23,7 +23,6 @@ class Code(Enum):
     """A limit is reached; try again later."""
     UNAVAILABLE = "unavailable"
     """The database or the audit log cannot be written or read now."""
-    DEADLINE = "deadline"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,6 @@ class Evaluation:
     shadow: tuple[tuple[str, str], ...] = ()
     strict_audit: bool = False
 
-    @property
-    def need_body(self) -> bool:
-        """Returns whether the whole body is needed first."""
-        return self.outcome is Outcome.NEED_BODY
-
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:

@@ -91,10 +91,6 @@ class PolicyStore(Protocol):
         """
         ...
 
-    async def bump_epoch(self) -> int:
-        """Bumps the epoch and returns it: anything that could make an earlier allow wrong."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
@@ -153,10 +149,6 @@ class ApprovalStore(Protocol):
 
         The same call_id gets the same answer, as long as the grant's window is open and it is not revoked.
         """
-        ...
-
-    async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:
-        """Turns a claimed use into succeeded, failed or unknown; a settled one is left as it is."""
         ...
 
 

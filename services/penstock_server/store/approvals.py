@@ -132,7 +132,7 @@ class SqlApprovalStore:
         )
         async with self._database.read() as connection:
             if (await connection.execute(select(GRANT.c.id).where(mine).limit(1))).first() is None:
-                return Redemption(None, None, "no grant")
+                return Redemption(None, None)
         try:
             return await self._spend(open_now, call_id, now_ms)
         except IntegrityError:
@@ -159,13 +159,7 @@ class SqlApprovalStore:
                     use = {"grant_id": found.id, "call_id": call_id, "state": "claimed", "claimed_at_ms": now_ms}
                     await connection.execute(insert(GRANT_USE).values(**use))
                     return Redemption(found.id, found.request_id)
-        return Redemption(None, None, "the grant is used up, over or revoked")
-
-    async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:
-        """Turns a claimed use into succeeded, failed or unknown; a settled one is left as it is."""
-        claimed = and_(GRANT_USE.c.grant_id == grant_id, GRANT_USE.c.call_id == call_id, GRANT_USE.c.state == "claimed")
-        async with self._database.write() as connection:
-            await connection.execute(update(GRANT_USE).where(claimed).values(state=state, settled_at_ms=now_ms))
+        return Redemption(None, None)  # used up, over or revoked
 
 
 async def _open(

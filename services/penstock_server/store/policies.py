@@ -115,11 +115,6 @@ class SqlPolicyStore:
         )
         return row, epoch
 
-    async def bump_epoch(self) -> int:
-        """Bumps the epoch and returns it."""
-        async with self._database.write() as connection:
-            return await bump_epoch(connection)
-
 
 def _revision(row: Any, active: int | None) -> RevisionRow:
     return RevisionRow(

@@ -67,6 +67,7 @@ GRANT = _table(
     binary="digest",
 )
 GRANT_USE = _table("grant_use", text="grant_id call_id state", number="claimed_at_ms settled_at_ms")
+"""Uses stay claimed in this version: nobody says yet how a call ended."""
 SECRET_VERSION = _table(
     "secret_version", text="name hosts kek_id", number="version created_at_ms", binary="ciphertext wrapped_key"
 )

@@ -42,7 +42,6 @@ class Refused(grpc.RpcError):
         (Code.WRONG_STATE, 1),
         (Code.EXHAUSTED, 1),
         (Code.UNAVAILABLE, 3),
-        (Code.DEADLINE, 3),
     ],
 )
 def test_each_refusal_has_its_exit_code(service: FakeService, code: Code, exit_code: int) -> None:

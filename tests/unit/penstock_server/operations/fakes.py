@@ -320,12 +320,7 @@ class MemoryApprovals:
                 self.rows[row.new.id] = replace(row, grant=replace(grant, uses_left=grant.uses_left - 1))
                 self.uses[grant.id, call_id] = "claimed"
                 return Redemption(grant.id, row.new.id)
-        return Redemption(None, None, "no grant")
-
-    async def settle(self, *, grant_id: str, call_id: str, state: str, now_ms: int) -> None:
-        self._reach()
-        if self.uses.get((grant_id, call_id)) == "claimed":
-            self.uses[grant_id, call_id] = state
+        return Redemption(None, None)
 
     def _expire(self, row: ApprovalRequest, now_ms: int) -> bool:
         """Leaves pending as expired if the deadline has passed; tells whether it had."""

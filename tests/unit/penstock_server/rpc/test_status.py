@@ -18,7 +18,6 @@ CODES = {
     Code.WRONG_STATE: grpc.StatusCode.FAILED_PRECONDITION,
     Code.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Code.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
 

@@ -9,6 +9,7 @@ from penstock_server.domain.audit import AuditEvent
 from penstock_server.domain.principal import Principal
 from penstock_server.store import Store, open_store
 from unit.penstock_server.store.test_group_commit import event
+from unit.penstock_server.store.test_policies import bump
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def test_entries_are_selected_by_place_kind_and_call(store: Store) -> None
 async def test_the_epoch_of_the_same_transaction_comes_with_the_position(store: Store) -> None:
     """A bump before the append shows."""
     before = (await store.audit.append(event(1))).epoch
-    bumped = await store.policies.bump_epoch()
+    bumped = await bump(store)
     assert bumped == before + 1
     assert (await store.audit.append(event(2))).epoch == bumped
 

@@ -10,6 +10,7 @@ from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.store import open_store
 from penstock_server.store.engine import Database
 from unit.penstock_server.store.test_group_commit import event
+from unit.penstock_server.store.test_policies import bump
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_all_stores_share_one_database(database_url: str) -> None:
     """An epoch that one bumps is seen by the log's next commit."""
     store = await open_store(database_url)
-    bumped = await store.policies.bump_epoch()
+    bumped = await bump(store)
     assert (await store.audit.append(event(1))).epoch == bumped
     await store.close()
 
