@@ -84,7 +84,8 @@ PRINCIPALS = st.builds(
     st.sampled_from(("", "s1", "s2")),
 )
 QUERIES = st.sampled_from(("", "limit=10", "limit=99", "limit=10&limit=10"))
-HEADERS = st.sampled_from(((), (("x-team", b"red"),), (("x-team", b"blue"),)))
+JSON = ("content-type", b"application/json")
+HEADERS = st.sampled_from(((JSON,), (JSON, ("x-team", b"red")), (JSON, ("x-team", b"blue"))))
 
 
 def ask(

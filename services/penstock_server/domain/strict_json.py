@@ -24,8 +24,9 @@ class UnreadableJsonError(ValueError):
 def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = None) -> Any:
     """Returns the value of a body of UTF-8 JSON text. parse_number reads every number's literal instead, if given.
 
-    Raises UnreadableJsonError for duplicate keys, NaN, Infinity and numbers that overflow a double, integers beyond
-    int64, unpaired surrogates, invalid UTF-8, a byte order mark, trailing text and nesting deeper than MAX_DEPTH.
+    Raises UnreadableJsonError for duplicate keys (also those that differ in case only), NaN, Infinity and numbers that
+    overflow a double, integers beyond int64, unpaired surrogates, invalid UTF-8, a byte order mark, trailing text and
+    nesting deeper than MAX_DEPTH.
     """
     try:
         text = body.decode()
@@ -53,12 +54,15 @@ def parse_json(body: bytes, *, parse_number: Callable[[str], float] | None = Non
 def require_plain_json(headers: tuple[tuple[str, bytes], ...]) -> None:
     """Raises UnreadableJsonError where the headers say that the upstream may read other text than UTF-8 bytes."""
     types = [value for name, value in headers if name == "content-type"]
-    if len(types) > 1:
-        raise UnreadableJsonError("more than one content-type")
-    for parameter in types[0].split(b";")[1:] if types else []:
+    if len(types) != 1:
+        raise UnreadableJsonError("more than one content-type" if types else "no content-type")
+    media, *parameters = types[0].lower().split(b";")
+    if media.strip() != b"application/json" and not media.strip().endswith(b"+json"):
+        raise UnreadableJsonError("a content-type other than JSON")  # the upstream may read a form where we read JSON
+    for parameter in parameters:
         name, _, value = parameter.partition(b"=")
-        charset = value.strip().strip(b"\"'").lower()
-        if name.strip().lower() == b"charset" and charset not in {b"utf-8", b"utf8", b"us-ascii"}:
+        charset = value.strip().strip(b"\"'")
+        if name.strip().startswith(b"charset") and charset not in {b"utf-8", b"utf8", b"us-ascii"}:
             raise UnreadableJsonError("a charset other than UTF-8")
     if any(name == "content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
         raise UnreadableJsonError("a content-encoding")
@@ -67,8 +71,8 @@ def require_plain_json(headers: tuple[tuple[str, bytes], ...]) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Returns the object; raises on a duplicate key."""
     value = dict(pairs)
-    if len(value) != len(pairs):
-        raise UnreadableJsonError("a duplicate key")
+    if len(value) != len(pairs) or len({key.casefold() for key in value}) != len(pairs):
+        raise UnreadableJsonError("a duplicate key")  # some parsers tell "amount" and "Amount" apart, some do not
     return value
 
 

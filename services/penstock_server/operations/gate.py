@@ -50,6 +50,9 @@ class Gate:
         if not question.may_ask:
             why = "the grant was spent by another call, or does not fit any more: send the request again to ask anew"
             return _denied(draft, "", "grant_spent", why)
+        if hidden := active.redactor.hides(question.action):
+            why = f"a person must approve this and could not see all of it: {hidden}; send less, or as JSON or text"
+            return _denied(draft, "", "approval_unshowable", why)
         new = NewApproval(
             id=self._new_id("apr"),
             requester=requester,

@@ -3,6 +3,7 @@
 Pure of I/O: what comes out is an answer and the audit event that must be on disk before the answer leaves.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = ["NOBODY", "Judge", "Judgement", "authority_of", "shim_serves"]
 
 NOBODY = Principal(issuer="", subject="")
 """Stands for the actor where the token did not tell."""
+
+LOGGED_CHARACTERS = 2048
+"""Longest path or query that an entry holds whole; of longer ones the start and a hash."""
 
 ANY = "*"
 """In a shim's enrolment: every upstream, or every group."""
@@ -181,7 +185,10 @@ class Judge:
         """Returns the audit event of one decision, its texts masked with every stored secret."""
         http = question.action.http
         key = self.mask_key(question.action.upstream, principal)
-        redact = active.redactor.text
+
+        def redact(text: str, key: bytes) -> str:
+            return _cut(active.redactor.text(text, key))
+
         details: dict[str, Any] = {"authority": http.authority, "shim": shim.name, "epoch": active.snapshot.epoch}
         if http.query:
             details["query"] = redact(http.query, key)
@@ -217,6 +224,14 @@ class Judge:
             policy_revision=active.snapshot.revision,
             details=details,
         )
+
+
+def _cut(text: str) -> str:
+    """Returns the text as the log holds it: agents choose how long a path is, not how large the log grows."""
+    if len(text) <= LOGGED_CHARACTERS:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:LOGGED_CHARACTERS]}[... {len(text)} characters, SHA-256 {digest}]"
 
 
 def shim_serves(shim: ShimRow, upstream: str, groups: frozenset[str]) -> bool:

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterable
 
+from penstock._core.describe import Action
 from penstock._core.mask import Masker, Unmaskable
+from penstock._core.mask.detectors import all_detectors
 from penstock._core.verdict import KnownValue, MaskSpec
 
 __all__ = ["Redactor"]
 
 SHOWN_BODY_BYTES = 65536
 """How much of a body reviewers and auditors are shown, bytes; the digest covers all of it."""
+
+ENDLESS = frozenset(detector.id for detector in all_detectors() if detector.until)
+"""Kinds of secrets that go on until something ends them."""
 
 CLEAN_TEXTS = 4096
 """Texts in which nothing was found and that are remembered: paths repeat."""
@@ -68,6 +73,28 @@ class Redactor:
             return UNREADABLE.encode()
         rest = len(masked) - SHOWN_BODY_BYTES
         return masked if rest <= 0 else masked[:SHOWN_BODY_BYTES] + f"\n[{rest} more bytes are not shown]".encode()
+
+    def hides(self, action: Action) -> str:
+        """Returns why a reviewer could not see all of what the action does, in one line; "" if nothing is hidden.
+
+        Secrets of a bounded form do not count: a token stands in their place, and nothing else fits behind it.
+        """
+        http = action.http
+        try:
+            headers = dict(http.headers)
+            body = self._masker.whole(
+                headers.get("content-type", b"").decode("latin-1"),
+                headers.get("content-encoding", b"").decode("latin-1"),
+                http.body,
+                key=b"",
+            )
+            texts = [http.path, http.query, *[value.decode("latin-1") for _, value in http.headers]]
+            found = {*body.counts, *self._masker.text("\n".join(texts).encode(), key=b"", place="text").counts}
+        except (Unmaskable, UnicodeError):
+            return "it cannot be shown as text"
+        if len(body.data) > SHOWN_BODY_BYTES:
+            return f"its body has over {SHOWN_BODY_BYTES} bytes"
+        return "it holds a key or token whose end could hide anything" if found & ENDLESS else ""
 
     def plain(self, body: bytes, key: bytes) -> bytes:
         """Returns bytes of unknown type with secrets replaced; what cannot be masked is not kept."""

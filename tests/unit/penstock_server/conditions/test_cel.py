@@ -22,7 +22,7 @@ def request(body: bytes = BODY) -> Attributes:
         "h",
         "/v1/refunds/r1",
         "limit=10",
-        (("x-team", b"red"),),
+        (("x-team", b"red"), ("content-type", b"application/json")),
         BodyState.WHOLE if body else BodyState.NONE,
         body,
     )

@@ -19,7 +19,7 @@ def attributes(principal: Principal = PRINCIPAL, **http: object) -> Attributes:
 
 def whole(body: bytes) -> Attributes:
     """Returns the attributes of a request whose whole body was sent."""
-    return attributes(body_state=BodyState.WHOLE, body=body)
+    return attributes(body_state=BodyState.WHOLE, body=body, headers=(("content-type", b"application/json"),))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ class When:
         return self._function(attributes)
 
 
+JSON = (("content-type", b"application/json"),)
+
+
 def _fail(_: Attributes) -> bool:
     raise ConditionError("a value is missing")
 
@@ -43,7 +46,7 @@ def rule(name: str, effect: Effect, **fields: Any) -> Rule:
 
 def post(body: bytes = b"", state: BodyState = BodyState.NONE, path: str = "/p/1") -> Action:
     """Returns a POST."""
-    return Action("billing", HttpRequest("POST", "h", path, body_state=state, body=body))
+    return Action("billing", HttpRequest("POST", "h", path, headers=JSON, body_state=state, body=body))
 
 
 def answer(*rules: Rule, action: Action | None = None, principal: Principal = AGENT) -> Evaluation:

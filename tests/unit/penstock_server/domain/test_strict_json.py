@@ -32,6 +32,8 @@ def test_plain_json_is_read(body: bytes, value: object) -> None:
         b'{"a":1}x',
         b'{"a":1,"a":2}',
         b'{"a":1,"\\u0061":2}',
+        b'{"amount":1,"Amount":2}',
+        '{"stra\u00dfe":1,"STRASSE":2}'.encode(),
         b"NaN",
         b"[Infinity]",
         b"-Infinity",
@@ -63,8 +65,8 @@ def test_what_parsers_read_differently_is_unreadable(body: bytes) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        (),
         (("content-type", b"application/json"),),
+        (("content-type", b"Application/Merge-Patch+JSON ; charset=utf-8"),),
         (("content-type", b'application/json; charset="UTF-8"'), ("content-encoding", b"identity")),
     ],
 )
@@ -79,7 +81,12 @@ def test_plain_headers_pass(headers: tuple[tuple[str, bytes], ...]) -> None:
         (("content-type", b"application/json; charset=utf-7"),),
         (("content-type", b"application/json; x=y;CHARSET = utf-16"),),
         (("content-type", b"application/json"), ("content-type", b"text/plain")),
-        (("content-encoding", b"gzip"),),
+        (("content-type", b"application/json"), ("content-encoding", b"gzip")),
+        (),
+        (("content-type", b"text/plain"),),
+        (("content-type", b"application/x-www-form-urlencoded"),),
+        (("content-type", b"application/jsonx"),),
+        (("content-type", b"application/json; charset*=utf-7''x"),),
     ],
 )
 def test_headers_that_change_the_text_make_it_unreadable(headers: tuple[tuple[str, bytes], ...]) -> None:

@@ -54,6 +54,16 @@ async def test_a_pending_answer_gives_nothing_away(world: World) -> None:
     assert (answer.credential, answer.masks, answer.mask_key) == (None, (), b"")
 
 
+async def test_what_a_reviewer_could_not_see_is_not_asked_about(world: World) -> None:
+    """It is denied with a code of its own and a way out, and leaves no request."""
+    large = b'{"amount": 5000, "x": "' + b"x" * 70_000 + b'"}'
+    action = refund()
+    action = Action(action.upstream, replace(action.http, body=large))
+    passed = await _through(world, action)
+    assert (passed.answer.outcome, passed.answer.code) == (Outcome.DENY, "approval_unshowable")
+    assert "send less" in passed.answer.reason and world.approvals.rows == {}
+
+
 async def test_an_approved_action_passes_once(world: World) -> None:
     """With the obligations of an allow; the next call asks again."""
     name = await _approved(world)

@@ -1,5 +1,6 @@
 """Tests of judging: whose token, which shim, which host, which rule; an allow gathers what it needs or is a denial."""
 
+import hashlib
 import json
 from dataclasses import asdict, replace
 
@@ -136,6 +137,14 @@ async def test_a_planted_secret_is_in_no_text_of_the_entry(world: World) -> None
         assert "«billing-key:" in judged.event.resource
         assert judged.event.details["query"].startswith("q=«")
         assert SECRET not in judged.answer.reason
+
+
+async def test_a_long_path_is_logged_by_its_start_and_a_hash(world: World) -> None:
+    """An agent cannot grow the log at will, and the entry still tells which path it was."""
+    path = "/v1/" + "x" * 50_000
+    event = world.judge.judge(world.active.current, SHIM, world.question(http(path=path))).event
+    assert event.resource.startswith("/v1/xxx") and len(event.resource) < 2300
+    assert hashlib.sha256(path.encode()).hexdigest() in event.resource
 
 
 async def test_a_leaked_key_that_nobody_stored_is_masked_too(world: World) -> None:

@@ -3,6 +3,9 @@
 import gzip
 import json
 
+import pytest
+
+from penstock._core.describe import Action, BodyState, HttpRequest
 from penstock_server.operations.redaction import SHOWN_BODY_BYTES, UNREADABLE, Redactor
 
 KEY = bytes(32)
@@ -89,3 +92,35 @@ def test_without_stored_secrets_the_detectors_still_run() -> None:
     """From the first start."""
     leaked = "AKIA" + "ABCDEFGHIJKLMNOP"
     assert leaked not in Redactor(()).text(leaked, KEY)
+
+
+def posted(body: bytes, content_type: str = "application/json", path: str = "/v1/pay") -> Action:
+    """Returns an action with that body."""
+    headers = (("content-type", content_type.encode()),)
+    http = HttpRequest("POST", "h", path, headers=headers, body_state=BodyState.WHOLE, body=body)
+    return Action("billing", http)
+
+
+PEM = "-----BEGIN RSA " + "PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [
+        (posted(f"pay bob 1 EUR\n{PEM}\npay eve 99999 EUR".encode(), "text/plain"), "whose end could hide"),
+        (posted(b"{}", path=f"/v1/{PEM}x"), "whose end could hide"),
+        (posted(b'"' + b"x" * SHOWN_BODY_BYTES + b'"'), "bytes"),
+        (posted(gzip.compress(b"{}"), "application/octet-stream"), "cannot be shown"),
+        (posted(b"{}", "application/json; charset=utf-16"), "cannot be shown"),
+    ],
+)
+def test_what_a_reviewer_could_not_see_is_named(action: Action, why: str) -> None:
+    """Nobody approves what hides behind a mask, a cut or a form that is not text."""
+    assert why in REDACTOR.hides(action)
+
+
+def test_a_secret_of_bounded_form_hides_nothing_else() -> None:
+    """Its token stands in its place, and the rest can be read."""
+    leaked = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    assert REDACTOR.hides(posted(f'{{"amount": 5, "note": "{leaked} {VALUE}"}}'.encode())) == ""
+    assert REDACTOR.hides(posted(b"", "text/plain")) == ""
