@@ -13,6 +13,8 @@ from penstock_server.cli.text import json_line, json_value, printable, table, ut
 
 __all__ = ["audit"]
 
+SHOWN = 160
+"""Longest cell of a row, characters."""
 PAGE = 1000
 """Entries a call: the most that ListEntries gives."""
 
@@ -100,10 +102,15 @@ def _row(entry: audit_pb2.AuditEntry) -> list[str]:
         entry.effect or entry.kind,
         entry.upstream,
         entry.method,
-        entry.resource,
-        ", ".join(entry.rules),
-        entry.reason,
+        _short(entry.resource),
+        _short(", ".join(entry.rules)),
+        _short(entry.reason),
     ]
+
+
+def _short(text: str) -> str:
+    """Returns what fits into a row; --json has all of it."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def _aligned(cells: Sequence[str]) -> str:

@@ -34,6 +34,8 @@ __all__ = ["Exchange", "State"]
 
 FIRST_BODY_BYTES = 16384
 """Largest body in bytes that goes with the first question: cheaper than a second one."""
+REFUSED_BODY_BYTES = 4096
+"""Largest body in bytes that is recorded of a request that went nowhere."""
 HELD_BYTES = 65536
 """Bytes of a body that wait for a verdict before the agent is slowed down."""
 
@@ -400,7 +402,8 @@ class Exchange:
 
     def _refuse(self, refusal: Refusal, outcome: str = "refused") -> None:
         request = self._request
-        if self.state is not State.READING and self._recording is None:
+        stranger = refusal.code.startswith("token_")  # who has no valid token fills no disk
+        if self.state is not State.READING and self._recording is None and not stranger:
             self._recording = Recording(self._env, request, self._call_id, self._spec, self._env.key)
         keep_alive = request.keep_alive and self._body.complete
         self._reply = None
@@ -438,7 +441,8 @@ class Exchange:
             self._reply.lost()
         if self._recording is not None:
             if not self._recording.begun:
-                self._recording.request(self._body.whole(), complete=self._body.complete)
+                small = self._body.held <= REFUSED_BODY_BYTES
+                self._recording.request(self._body.whole() if small else b"", complete=self._body.complete)
             self._recording.end(outcome)
         self._reply = None
         self._body.drop()
