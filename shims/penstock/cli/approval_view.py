@@ -86,7 +86,11 @@ def _time(at_ms: int) -> str:
 
 def _needs(requirement: approval_pb2.Requirement) -> str:
     who = " or ".join(
-        " and ".join(filter(None, (f"group {m.group}" if m.group else "", f"person {m.subject}" if m.subject else "")))
+        " and ".join(
+            f"{word} {value}"
+            for word, value in (("group", m.group), ("person", m.subject), ("issuer", m.issuer), ("owner", m.owner))
+            if value
+        )
         for m in requirement.reviewers
     )
     return f"{requirement.approved} of {requirement.quorum} from {who or 'nobody'} ({requirement.rule})"

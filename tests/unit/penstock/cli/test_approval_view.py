@@ -116,3 +116,17 @@ def test_times_and_states_of_any_value_are_shown() -> None:
     approval.expires_at_ms = 2**62
     assert state_name(approval) == "unknown"
     assert f"{2**62} ms" in as_text(approval, NOW_MS)
+
+
+def test_every_part_of_who_may_review_is_shown() -> None:
+    """A match by issuer or owner alone is not shown as anybody."""
+    approval = approval_pb2.Approval(
+        requirements=[
+            approval_pb2.Requirement(
+                rule="r",
+                quorum=2,
+                reviewers=[approval_pb2.ReviewerMatch(issuer="urn:x", owner="olga")],
+            )
+        ]
+    )
+    assert "needs      0 of 2 from issuer urn:x and owner olga (r)" in as_text(approval, 0)
