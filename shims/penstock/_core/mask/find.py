@@ -3,17 +3,29 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["OPEN_LIMIT", "Find", "order"]
+__all__ = ["OPEN_LIMIT", "Find", "Until", "order"]
 
 OPEN_LIMIT = 16384
 """Bytes of a secret without a longest length (a PEM key, a JWT) that are held back to name it; the rest is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Holds how a kind without a longest length ends: with a match of this re2 pattern, at most `width` bytes wide.
+
+    keep_end: that match is not part of the secret.
+    """
+
+    pattern: Any
+    width: int
+    keep_end: bool = False
 
 
 @dataclass(slots=True)
 class Find:
     """Holds one find: [low, high) is all that decided it, [start, end) what is masked, empty if nothing is.
 
-    until: set for kinds without a longest length: the secret goes on to the first match of this pattern, which begins
+    until: set for kinds without a longest length: the secret goes on to the first match behind `opened`, which begins
     at `close` if `closed`, and otherwise has not come yet. rank: lower is told before higher.
     """
 
@@ -25,8 +37,8 @@ class Find:
     value: bytes = field(repr=False)
     known: bool = False
     rank: int = 0
-    until: Any = None
-    keep_end: bool = False
+    until: Until | None = None
+    opened: int = 0
     closed: bool = False
     close: int = 0
 

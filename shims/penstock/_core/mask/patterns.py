@@ -13,7 +13,7 @@ import re2
 
 from penstock._core.mask.checks import CHECKS
 from penstock._core.mask.detectors import Detector, chosen
-from penstock._core.mask.find import OPEN_LIMIT, Find
+from penstock._core.mask.find import OPEN_LIMIT, Find, Until
 from penstock._core.mask.partial import prefixes, width
 from penstock._core.mask.prefilter import new_prefilter
 
@@ -34,7 +34,7 @@ class Patterns:
         sources = [(detector.hint or detector.pattern).encode() for detector in detectors]
         self._far = len(sources)
         self._prefilter = new_prefilter([*sources, FAR_COLON] if sources else [], max(self.widest, 10))
-        self._compiled: dict[int, tuple[Detector, Any, int, Any]] = {}
+        self._compiled: dict[int, tuple[Detector, Any, int, Until | None, int]] = {}
         self._partial: Any = None
         self.active = bool(sources)
 
@@ -51,14 +51,16 @@ class Patterns:
         for index in self._prefilter(text):
             if index == self._far:
                 continue
-            detector, pattern, group, until = self._parts(index)
+            detector, pattern, group, until, widest = self._parts(index)
             match = pattern.search(text, begin)
             while match is not None:
                 find = _find(text, match, detector, group, until, index)
                 found.append(find)
-                if until is not None and not find.closed:
-                    break  # all that follows is inside
-                match = pattern.search(text, find.low + 1)
+                match = (
+                    pattern.search(text, find.low + 1)
+                    if until is None
+                    else _next(text, pattern, find, widest, last=last)
+                )
         return len(text) if last or not self.active else self._beginning(text, begin)
 
     def _beginning(self, text: bytes, begin: int) -> int:
@@ -70,12 +72,14 @@ class Patterns:
         match = self._partial.search(text[context:], begin - context)
         return context + int(match.start())
 
-    def _parts(self, index: int) -> tuple[Detector, Any, int, Any]:
+    def _parts(self, index: int) -> tuple[Detector, Any, int, Until | None, int]:
         if index not in self._compiled:
             detector = self._detectors[index]
-            until = compiled(detector.until) if detector.until else None
+            until = None
+            if detector.until:
+                until = Until(compiled(detector.until), width(detector.until), detector.keep_end)
             group = re.compile(detector.pattern).groupindex.get("secret", 0)
-            self._compiled[index] = detector, compiled(detector.pattern), group, until
+            self._compiled[index] = detector, compiled(detector.pattern), group, until, width(detector.pattern)
         return self._compiled[index]
 
 
@@ -97,18 +101,36 @@ def _patterns(names: frozenset[str]) -> Patterns:
     return Patterns(chosen(names))
 
 
-def _find(text: bytes, match: Any, detector: Detector, group: int, until: Any, rank: int) -> Find:
+def _find(text: bytes, match: Any, detector: Detector, group: int, until: Until | None, rank: int) -> Find:
     low, high = match.span()
     start, end = match.span(group)
     if detector.check:
         end = start + CHECKS[detector.check](text[low:start], text[start:end])
     if until is None:
         return Find(low, high, start, end, detector.id, text[start:end], False, rank)
-    keep = detector.keep_end
-    close = until.search(text, high)
+    close = until.pattern.search(text, high)
     if close is None:
         value = text[start : low + OPEN_LIMIT]
-        return Find(low, len(text), start, len(text), detector.id, value, False, rank, until, keep)
-    end = close.start() if keep else close.end()
+        return Find(low, len(text), start, len(text), detector.id, value, False, rank, until, high)
+    end = close.start() if until.keep_end else close.end()
     value = text[start : min(end, low + OPEN_LIMIT)]
-    return Find(low, close.end(), start, end, detector.id, value, False, rank, until, keep, True, close.start())
+    return Find(low, close.end(), start, end, detector.id, value, False, rank, until, high, True, close.start())
+
+
+def _next(text: bytes, pattern: Any, find: Find, widest: int, *, last: bool) -> Any:
+    """Returns the next match that does not end as the find does: those that a close is behind all end with it.
+
+    Without this, many beginnings before one end would each be followed to that end.
+    """
+    assert find.until is not None
+    if find.closed:
+        close = find.close
+    elif last:
+        return None
+    else:
+        close = len(text) - find.until.width + 1  # from here on one may have begun that the end of the text cuts
+    at = max(find.low + 1, close - widest + 1)
+    match = pattern.search(text, at)
+    while match is not None and match.end() <= close:
+        match = pattern.search(text, match.start() + 1)
+    return match

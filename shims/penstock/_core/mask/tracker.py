@@ -3,14 +3,17 @@
 In: pieces of decoded text, cut anywhere. Out: how far the text is final, and the masked stretches up to there; both in
 bytes from the channel's begin. The stretches do not depend on how the text was cut.
 
-A byte is final when no match that covers it is still possible: it lies before every live beginning (Finder.look) and no
-find reaches over it. Only what is not final is kept, with one byte of context before it. A secret without a longest
-length is held for OPEN_LIMIT bytes, which name it; what follows until its end is masked as it arrives.
+Every find that begins before the last live beginning (Finder.look) is settled: more text can change neither it nor
+that it is there. So the text is looked through once, from there on; only what is behind is kept, with one byte of
+context. A byte before it is final, unless it is in a stretch that has no name yet: what a detector finds is told by the
+name of a known value inside of it. A secret without a longest length is held for OPEN_LIMIT bytes, which name it; what
+follows until its end is masked as it arrives.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from penstock._core.mask.endless import ENDLESS, Endless
 from penstock._core.mask.find import OPEN_LIMIT, Find, order
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.outcome import Unmaskable
@@ -19,9 +22,7 @@ from penstock._core.mask.token import Mint
 __all__ = ["HELD_LIMIT", "Stretch", "TextStream", "Tracker", "stretches"]
 
 HELD_LIMIT = 1 << 18
-"""Bytes that a channel may hold back; a text that needs more is refused."""
-CLOSE_OVERLAP = 128
-"""Bytes kept while waiting for the end of an endless secret: more than any closing pattern is wide."""
+"""Bytes that a channel may hold back; a text that needs more is refused: what begins a longer known value."""
 
 
 @dataclass(slots=True)  # not frozen: that makes it four times as dear to create
@@ -34,134 +35,135 @@ class Stretch:
 
 
 class Tracker:
-    """Tracks one channel; `final` is how far its text is final."""
+    """Tracks one channel; `final` is how far its text is final, `fed` how many bytes were fed."""
 
     def __init__(self, finder: Finder, mint: Mint) -> None:
         self._finder = finder
         self._mint = mint
-        self._held = b""
-        self._context = 0  # bytes of _held that are final already and serve as context only
-        self._endless: list[Find] = []
-        self._also: list[Find] = []
+        self._held = b""  # the last bytes that were fed: all that is not looked through, and one byte before it
+        self._live = 0  # where the next look begins: what begins before is settled
+        self._finds: list[Find] = []  # in stretches that are not told yet, sorted
+        self._endless = Endless()
+        self._inside = 0  # where the stretch ends that was told last
         self.final = 0
-
-    @property
-    def fed(self) -> int:
-        """Returns how many bytes were fed."""
-        return self.final + len(self._held) - self._context
+        self.fed = 0
 
     def feed(self, data: bytes, *, last: bool = False, also: Sequence[Find] = ()) -> list[Stretch]:
         """Takes the next piece; returns the stretches that became final. last: nothing follows. Raises Unmaskable.
 
         also: finds inside of the piece that something else made known, in bytes from its begin.
         """
-        if also:
-            self._also += [_moved(find, self.fed) for find in also]
         held = self._held + data if self._held else data
-        context = self._context
-        if len(held) == context:
+        before = self.fed
+        self.fed = size = before + len(data)
+        if self.final == size or not (data or last):
             return []
-        fresh, cut = self._finder.look(held, context, last=last)
-        base = self.final - context
+        base = size - len(held)
+        fresh, live = self._finder.look(held, self._live - base, last=last)
+        self._live = keep = live + base
         done: list[Stretch] = []
-        if fresh or self._endless or self._also:
-            cut, done = self._settle(held, fresh, cut, base, last=last)
-        self.final = base + cut
-        keep = cut - 1 if cut else 0
-        self._held = held[keep:]
-        self._context = cut - keep
-        if len(self._held) > HELD_LIMIT:
-            raise Unmaskable("a run of overlapping secrets has no end")
+        if fresh or also or self._finds or self._endless or self._inside > self.final:
+            keep, done = self._settle(held, fresh, data, also, last=last)
+        else:
+            self.final = keep
+        self._held = held[max(min(keep, self._live) - 1 - base, 0) :]
+        if size - self.final > HELD_LIMIT:
+            raise Unmaskable("what could be a secret is too long to be held back")
         return done
 
-    def _settle(self, held: bytes, fresh: list[Find], cut: int, base: int, *, last: bool) -> tuple[int, list[Stretch]]:
-        """Returns how far the held text is final, and the stretches up to there."""
-        context = self._context
-        running = [_going_on(find, held, context) for find in self._endless]
-        inside = {find.kind for find in running if not find.closed}
-        fresh = [find for find in fresh if find.until is None or find.kind not in inside]
-        if self._also:
-            fresh = sorted([*fresh, *(_moved(find, -base) for find in self._also)], key=order)
-        if not last:
-            cut = _final_to(cut, running, fresh, context, len(held))
-        inside_to = max([context, *(min(find.end, cut) for find in running)])
-        final = [find for find in fresh if find.low < cut]
-        done = stretches(final, self._mint, to=cut, inside=(context, inside_to), base=base)
-        self._endless = [find for find in running if not find.closed or cut <= find.close]
-        self._endless += [find for find in fresh if find.until is not None and not find.closed and find.low < cut]
-        self._also = [find for find in self._also if find.high > base + cut]
-        return cut, done
+    def _settle(
+        self, held: bytes, fresh: list[Find], data: bytes, also: Sequence[Find], *, last: bool
+    ) -> tuple[int, list[Stretch]]:
+        """Returns from where on the text must be kept, and the stretches that became final."""
+        size = self.fed
+        base = size - len(held)
+        for find in self._endless.follow(held, base, data) if self._endless else ():
+            if find.start < self.final:
+                self._inside = max(self._inside, find.end)
+        new = [_moved(find, size - len(data)) for find in also]
+        for find in fresh:
+            if find.low + base < self._live and find.start < find.end:
+                find = _moved(find, base)
+                new.append(find)
+                if find.until is not None and not find.closed:
+                    self._endless.add(find, size)
+        if new:
+            self._finds = sorted([*self._finds, *new], key=order)
+        if last:
+            self._endless.end(size)
+        bound = size if last else min(self._live, self._endless.searched(size))
+        return bound, self._stretches(bound)
+
+    def _stretches(self, bound: int) -> list[Stretch]:
+        """Returns the stretches before `bound`, up to the first that has no name yet, and moves `final`."""
+        finds = [find for find in self._finds if find.start < find.end]
+        done: list[Stretch] = []
+        start = self.final
+        end = ENDLESS if self._endless.covers(start) else self._inside
+        at, token = 0, b""
+        while True:
+            while at < len(finds) and finds[at].start < min(end, bound):
+                end = max(end, finds[at].end)
+                at += 1
+            if start < min(end, bound):
+                done.append(Stretch(start, min(end, bound), token))
+            self.final = bound
+            if end > bound or at == len(finds) or finds[at].start >= bound:
+                break
+            named = _naming(finds, at, bound)
+            if named is None:
+                self.final = finds[at].start
+                break
+            token = self._mint.token(named.kind, named.value)
+            start, end = finds[at].start, finds[at].end
+        self._inside = max([self._inside, *(find.end for find in finds[:at] if find.end != ENDLESS)])
+        self._finds = finds[at:]
+        return done
 
 
-def stretches(
-    finds: Sequence[Find], mint: Mint, *, to: int, inside: tuple[int, int] = (0, 0), base: int = 0
-) -> list[Stretch]:
-    """Returns the union of sorted finds up to some place: each chain of finds that overlap is one stretch.
-
-    inside: where a stretch goes on that began before. base: is added to all places.
-    """
+def stretches(finds: Sequence[Find], mint: Mint, *, to: int) -> list[Stretch]:
+    """Returns the union of sorted finds up to some place: each chain of finds that overlap is one stretch."""
     finds = [find for find in finds if find.start < find.end]
     result: list[Stretch] = []
-    (start, end), token = inside, b""
     at = 0
-    while True:
+    while at < len(finds):
+        named = _naming(finds, at, ENDLESS)
+        assert named is not None
+        start, end = finds[at].start, min(finds[at].end, to)
         while at < len(finds) and finds[at].start < end:
             end = max(end, min(finds[at].end, to))
             at += 1
-        if start < end:
-            result.append(Stretch(base + start, base + end, token))
-        if at == len(finds):
-            return result
-        named = _naming(finds, at)
-        token = mint.token(named.kind, named.value)
-        start, end = finds[at].start, min(finds[at].end, to)
+        result.append(Stretch(start, end, mint.token(named.kind, named.value)))
+    return result
 
 
-def _going_on(find: Find, held: bytes, context: int) -> Find:
-    """Returns what is held of an endless secret that began before, with its end if that has come."""
-    close = find.until.search(held, context)
-    if close is None:
-        return replace(find, low=context, start=context, end=len(held), high=len(held))
-    end = close.start() if find.keep_end else close.end()
-    return replace(find, low=context, start=context, end=end, high=close.end(), close=close.start(), closed=True)
+def _naming(finds: Sequence[Find], at: int, bound: int) -> Find | None:
+    """Returns the find that names the stretch which begins with finds[at]: a known value inside of it, or itself.
 
-
-def _final_to(cut: int, running: list[Find], fresh: list[Find], context: int, size: int) -> int:
-    """Returns the cut, moved forward so that it lies in nothing that more text could change."""
-    spans = []
-    for find in running:
-        if find.closed:
-            spans.append((find.close, find.high))
-        else:
-            cut = min(cut, max(context, size - CLOSE_OVERLAP))
-    for find in fresh:
-        if find.until is None or find.closed:
-            spans.append((find.low, find.high))
-        elif size - find.low < OPEN_LIMIT:
-            cut = min(cut, find.low)
-        else:
-            cut = min(cut, max(find.low, size - CLOSE_OVERLAP))
-    for low, high in sorted(spans, reverse=True):
-        if low < cut < high:
-            cut = low
-    return cut
-
-
-def _naming(finds: Sequence[Find], at: int) -> Find:
-    """Returns the find that names the stretch which begins with finds[at]: a known value inside of it, or itself."""
+    None if that is not known yet: what begins behind `bound` may still come.
+    """
     first = finds[at]
     limit = first.low + OPEN_LIMIT
     for index in range(at, len(finds)):
         find = finds[index]
-        if find.start >= first.end:
+        if find.start >= min(first.end, bound):
             break
         if find.known and find.end <= limit:
             return find
-    return first
+    return first if min(first.end, limit) <= bound else None
 
 
 def _moved(find: Find, by: int) -> Find:
-    return replace(find, low=find.low + by, high=find.high + by, start=find.start + by, end=find.end + by)
+    """Returns a find with its places moved."""
+    return replace(
+        find,
+        low=find.low + by,
+        high=find.high + by,
+        start=find.start + by,
+        end=find.end + by,
+        opened=find.opened + by,
+        close=find.close + by,
+    )
 
 
 class TextStream:

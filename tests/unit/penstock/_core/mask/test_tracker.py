@@ -165,14 +165,104 @@ def test_a_find_given_for_a_piece_is_held_with_what_it_overlaps() -> None:
     assert tracker.feed(SECRET[6:] + b" .") == [Stretch(2, 17, token("db", SECRET))]
 
 
-@pytest.mark.parametrize("size", [HELD_LIMIT // 2, HELD_LIMIT + 1])
-def test_a_run_without_end_is_refused(size: int) -> None:
-    """What would have to be held without bound is refused, and the reason shows nothing."""
-    stream = TextStream(RUN, Mint(KEY))
-    with pytest.raises(Unmaskable, match="no end") as raised:
-        for _ in range(4):
-            assert stream.feed(b"z" * size) == b""
-    assert "zz" not in repr(raised.value)
+class Counting:
+    """Finds as another finder does, and counts the bytes that it is shown and the finds that it tells."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self.shown = self.told = 0
+
+    def look(self, text: bytes, begin: int = 0, *, last: bool = True) -> tuple[list[Find], int]:
+        """Returns what the other finds."""
+        found, live = self._finder.look(text, begin, last=last)
+        self.shown += len(text)
+        self.told += len(found)
+        return found, live
+
+
+REPEATED = [
+    (BEGIN + b"\n", 64),
+    (b"eyJ" + b"aaaaaaaaaa.", 64),
+    (b"password=", 256),
+    (b"4111 ", 256),
+    (b"AT61 1904 ", 256),
+    (b"zzzzzzzz", 64),
+    (BEGIN + b"password=" + END, 64),
+]
+
+
+@pytest.mark.parametrize(("part", "size"), REPEATED)
+def test_work_grows_with_the_text_however_it_is_cut(part: bytes, size: int) -> None:
+    """Text that always may be about to become a secret is looked through a bounded number of times."""
+    text = part * (60_000 // len(part))
+    counting = Counting(Finder((KnownValue("run", b"zzzzzzzz"),), frozenset({"all"})))
+    masked(text, size, counting)  # type: ignore[arg-type] # it has what a tracker needs
+    assert counting.shown <= 16 * len(text)
+    assert counting.told <= 6 * len(text)
+
+
+@pytest.mark.parametrize("end", [b"", END, b" "])
+@pytest.mark.parametrize("part", [BEGIN + b"\n", b"eyJ" + b"aaaaaaaaaa."])
+def test_many_beginnings_of_one_endless_secret_are_a_few_finds(part: bytes, end: bytes) -> None:
+    """They all end where the first does: to follow each of them there would take forever."""
+    counting = Counting(FINDER)
+    masked(part * 8192 + end, finder=counting)  # type: ignore[arg-type] # it has what a tracker needs
+    assert counting.told <= 64
+
+
+@pytest.mark.parametrize("part", [b"4111 ", b"password=", b"sk-loading-spinner-with-a-very-long-class-name ", b"z"])
+def test_a_run_without_end_is_not_refused(part: bytes) -> None:
+    """Finds that overlap without end are settled one by one; those that a check refuses hold nothing."""
+    finder = Finder((KnownValue("run", b"zzzzzzzz"),), frozenset({"all"}))
+    text = part * (HELD_LIMIT // len(part) + 5000)
+    stream = TextStream(finder, Mint(KEY))
+    out = b"".join([stream.feed(text[at : at + 16_384]) for at in range(0, len(text), 16_384)])
+    assert stream._tracker.fed - stream._tracker.final < 1024  # what is held
+    assert out + stream.feed(b"", last=True) == masked(text, finder=finder)
+    if part in (b"4111 ", b"sk-loading-spinner-with-a-very-long-class-name "):
+        assert masked(text, finder=finder) == text
+
+
+@pytest.mark.parametrize("size", [5000, 61])
+def test_a_long_endless_secret_is_masked_alike_however_it_is_cut(size: int) -> None:
+    """A body that is far longer than what may be held."""
+    text = b"a " + BEGIN + b"\n" + b"A" * 300_000 + END
+    assert masked(text, size) == masked(text) == b"a " + token("private-key", text[2 : 2 + OPEN_LIMIT])
+
+
+@pytest.mark.parametrize("tail", [b" tail", b"", b"-"])
+def test_the_longest_end_that_shares_dashes_with_a_begin_is_found_for_every_cut(tail: bytes) -> None:
+    """The begin of a second key hides the end of the first one: it goes on."""
+    names = b"ABCDEFGHIJKL " * 3
+    key = b"PRIVATE KEY BLOCK-----"
+    text = BEGIN + b"A" * 17_000 + b"-----BEGIN " + names + key + b"END " + names + key + tail
+    assert {masked_in_two(text, cut) for cut in range(len(text) - 200, len(text))} == {masked(text)}
+    assert masked(text) == token("private-key", text[:OPEN_LIMIT])
+
+
+def masked_in_two(text: bytes, cut: int) -> bytes:
+    """Returns the text, masked, fed in two pieces."""
+    stream = TextStream(FINDER, Mint(KEY))
+    return stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.feed(b"", last=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100])
+def test_what_reaches_over_the_end_of_an_endless_secret_is_masked_to_its_own_end(size: int) -> None:
+    """The longer of both decides."""
+    known = KnownValue("over", b"KEY-----and-more")
+    text = b"a " + BEGIN + b"AAAA" * 5000 + END + b"and-more b"
+    out = masked(text, size, Finder((known,), frozenset({"private-key"})))
+    assert out == b"a " + token("private-key", text[2 : 2 + OPEN_LIMIT]) + b" b"
+
+
+def test_a_known_value_that_is_too_long_to_be_held_is_refused() -> None:
+    """What may become one is held whole; the reason shows nothing."""
+    value = bytes(range(97, 123)) * (HELD_LIMIT // 13)
+    stream = TextStream(Finder((KnownValue("long", value),), frozenset()), Mint(KEY))
+    with pytest.raises(Unmaskable, match="too long") as raised:
+        for at in range(0, len(value), 4096):
+            stream.feed(value[at : at + 4096])
+    assert "abc" not in repr(raised.value)
 
 
 def test_a_long_run_that_ends_is_one_stretch() -> None:
