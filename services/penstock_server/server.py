@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -72,6 +73,8 @@ MAX_MESSAGE_BYTES = 16 << 20
 """Largest gRPC message, bytes: a body of 8 MiB, and room for a batch around it."""
 GRACE_S = 2.0
 """How long calls under way may take to end at a shutdown, seconds."""
+CANCEL_S = 0.1
+"""How long a cancelled task may take to end before it is cancelled again, seconds."""
 PROBE_S = 1.0
 """How often health asks the database, seconds."""
 PROBE_LIMIT_S = 3.0
@@ -130,11 +133,18 @@ async def _run(parts: _Parts, store: Store) -> None:
     await asyncio.wait([stopped, *work], return_when=asyncio.FIRST_COMPLETED)
     await parts.health.enter_graceful_shutdown()
     await parts.server.stop(GRACE_S)
-    for task in (stopped, *work):
-        task.cancel()
-    for result in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(result, Exception):
-            raise result
+    await _end([stopped, *work])
+    for task in work:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancels tasks until all have ended: in Python 3.11, wait_for swallows a cancellation that meets its result."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_S)
 
 
 def _build(config: Config, store: Store) -> _Parts:

@@ -251,6 +251,27 @@ async def test_changes_of_other_processes_are_taken_over(monkeypatch: pytest.Mon
     assert world.active.current.snapshot.revision == 2
 
 
+async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shutdown does not hang on it."""
+    monkeypatch.setattr(server, "CANCEL_S", 0.001)
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed > 1:
+                    raise
+
+    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(asyncio.sleep(3600))]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(server._end(tasks), 20)
+    assert swallowed == 2 and all(task.cancelled() for task in tasks)
+
+
 async def test_ids_cannot_be_guessed() -> None:
     """128 random bits behind their prefix."""
     ids = {server._new_id("apr") for _ in range(100)}
