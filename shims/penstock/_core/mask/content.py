@@ -58,6 +58,10 @@ _CHARSETS = frozenset(
 )
 """Character sets in which ASCII is itself, so that secrets look as they do in UTF-8."""
 _CHARSET_FAMILIES = ("iso-8859-", "windows-125")
+_OTHER_CHARSETS = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-7", "iso-2022-jp"})
+_CODINGS = frozenset({"gzip", "x-gzip", "br", "deflate", "zstd", "compress"})
+_MAJOR_TYPES = frozenset({"image", "audio", "video", "font"})
+"""What a reason may name. Anything else that a header says may be the secret itself."""
 
 
 @lru_cache(maxsize=512)
@@ -71,7 +75,8 @@ def kind_of(content_type: str) -> tuple[Kind, str]:
         charset = value.strip().strip("\"'").lower()
         if name.strip().lower() != "charset" or charset in _CHARSETS or charset.startswith(_CHARSET_FAMILIES):
             continue
-        return kind, f"text in charset {_shown(charset)}, which cannot be masked"
+        name = f"charset {charset}" if charset in _OTHER_CHARSETS else "a charset that is not known"
+        return kind, f"text in {name}, which cannot be masked"
     return kind, ""
 
 
@@ -92,14 +97,13 @@ def _kind(media: str) -> Kind:
 def encoding_problem(content_encoding: str) -> str:
     """Returns why a Content-Encoding cannot be decoded, or ""."""
     coding = content_encoding.strip().lower()
-    return "" if coding in ("", "identity") else f"sent with content-encoding {_shown(coding)}, which cannot be masked"
+    if coding in ("", "identity"):
+        return ""
+    name = f"content-encoding {coding}" if coding in _CODINGS else "a content-encoding that is not known"
+    return f"sent with {name}, which cannot be masked"
 
 
 def type_problem(content_type: str) -> str:
-    """Returns why a body that is not text cannot be masked."""
-    return f"content of type {_shown(content_type.partition(';')[0])} cannot be masked"
-
-
-def _shown(name: str) -> str:
-    """Returns a name from a header as it may stand in a reason: short, on one line."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name.strip()[:60])
+    """Returns why a body that is not text cannot be masked; of its type only what is no upstream's word."""
+    major = content_type.strip().partition("/")[0].lower()
+    return f"{f'{major} content' if major in _MAJOR_TYPES else 'content of a type that is not text'} cannot be masked"

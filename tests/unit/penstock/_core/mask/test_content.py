@@ -88,3 +88,22 @@ def test_reasons_hold_no_raw_header() -> None:
         assert reason.isascii()
         assert reason.isprintable()
         assert len(reason) < 150
+
+
+def test_reasons_name_only_what_is_known() -> None:
+    """A header may be the secret itself, and a reason goes into logs: of it only known names are shown."""
+    secret = "zQ8vT2kW5nR7xY"
+    for reason in (
+        type_problem(secret),
+        type_problem(f"image/{secret}; {secret}"),
+        encoding_problem(secret),
+        encoding_problem(f"gzip, {secret}"),
+        kind_of(f"text/plain; charset={secret}")[1],
+        kind_of(f"text/{secret}; charset=utf-16-{secret}")[1],
+    ):
+        assert reason
+        assert secret.lower() not in reason.lower()
+    assert encoding_problem(" GZIP ") == "sent with content-encoding gzip, which cannot be masked"
+    assert kind_of("text/plain; charset=UTF-16")[1] == "text in charset utf-16, which cannot be masked"
+    assert type_problem("image/png") == "image content cannot be masked"
+    assert type_problem("application/octet-stream") == "content of a type that is not text cannot be masked"

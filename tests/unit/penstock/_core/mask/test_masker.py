@@ -168,7 +168,7 @@ def test_utf_16_that_is_not_declared_is_no_way_round(kind: str, codec: str) -> N
 def test_binary_content_is_refused_if_it_must_be_read(content_type: str) -> None:
     """Detectors and pointers need text; known values are looked for as bytes, between NULs, too."""
     for masker in (a_masker(KNOWN, detectors=["email"]), a_masker(KNOWN, json=["/a"])):
-        assert content_type in _refused(masker, content_type, b"x")
+        assert "cannot be masked" in _refused(masker, content_type, b"x")
     data = b"\x89PNG\0\0" + SECRET + b"\0\xff"
     assert same_however_cut(a_masker(), content_type, data) == data.replace(SECRET, TOKEN)
     clear = bytes(range(256))
