@@ -38,6 +38,7 @@ _NAME = re.compile(
 )
 _WORD = re.compile(rb"[a-z]{1,12}|[A-Z]+(?:_[A-Z]+)+")
 _OWN_TOKEN = re.compile(rb"[A-Z2-7]{10}")
+_AMOUNT = re.compile(rb"\+[0-9]+\.[0-9]{1,2}")
 _VARIABLE = re.compile(rb"\$[A-Za-z_][A-Za-z0-9_]*|%[A-Z_]+%")
 
 
@@ -68,7 +69,9 @@ def iban(before: bytes, secret: bytes) -> int:
 
 
 def phone(before: bytes, secret: bytes) -> int:
-    """Accepts a plausible count of digits."""
+    """Accepts a plausible count of digits that is no amount, such as +1234567.89."""
+    if _AMOUNT.fullmatch(secret):
+        return 0
     return len(secret) if sum(48 <= byte <= 57 for byte in secret) in _PHONE_DIGITS else 0
 
 

@@ -51,6 +51,14 @@ def test_a_phone_number_has_8_to_15_digits(digits: int, is_phone: bool) -> None:
     assert phone(b"", number) == (len(number) if is_phone else 0)
 
 
+@pytest.mark.parametrize("text", [b"+195559.26", b"+1234567.89", b"+12345678.5"])
+def test_an_amount_is_no_phone_number(text: bytes) -> None:
+    """A sum with its cents has as many digits; numbers with more dots, or groups behind one, are none."""
+    assert phone(b"", text) == 0
+    assert phone(b"", b"+1.202.555.0143") == len(b"+1.202.555.0143")
+    assert phone(b"", b"+4930.1234567") == len(b"+4930.1234567")
+
+
 @pytest.mark.parametrize(
     "text", [b"icon@2x.png", b"icon@2x.PNG", b"git@forge.example.org", b"getty@tty1.service", b"a@b.min.js"]
 )
