@@ -15,6 +15,35 @@ from penstock._core.mask.patterns import compiled
 
 ALL = Finder((), frozenset({"all"}))
 DETECTORS = pytest.mark.parametrize("detector", all_detectors(), ids=lambda detector: detector.id)
+TELLING = [
+    "jwt",
+    "aws-access-key-id",
+    "anthropic-key",
+    "stripe-webhook-secret",
+    "github-token",
+    "gitlab-token",
+    "slack-token",
+    "google-api-key",
+    "google-oauth",
+    "npm-token",
+    "pypi-token",
+    "huggingface-token",
+    "sendgrid-key",
+    "digitalocean-token",
+    "shopify-token",
+    "databricks-token",
+    "docker-token",
+    "grafana-token",
+    "atlassian-token",
+    "linear-key",
+    "newrelic-key",
+    "postman-key",
+    "vault-token",
+    "age-key",
+    "penstock-token",
+    "authorization",
+]
+"""Kinds whose beginning is rare in text."""
 WIDEST = 1024
 """Bytes that a match may be wide: a stream holds back as much."""
 
@@ -87,6 +116,14 @@ def test_each_example_is_found_under_its_own_name(detector: Detector) -> None:
         assert detector.id in kinds_in(f"({example})".encode())
 
 
+@pytest.mark.parametrize("before", ["\\n", "\\x1b[31m", "_", "%22", "\\u0022", "x"])
+@pytest.mark.parametrize("name", TELLING)
+def test_a_telling_beginning_needs_no_edge_of_a_word(name: str, before: str) -> None:
+    """Escapes that stay escaped, and names that run into a secret, end in a letter, a digit or an underscore."""
+    for example in chosen([name])[0].examples:
+        assert name in kinds_in(f'"{before}{example}"'.encode()), example
+
+
 @DETECTORS
 def test_nothing_is_found_in_what_only_looks_like_it(detector: Detector) -> None:
     """No detector at all finds anything in a not_example."""
@@ -114,6 +151,15 @@ def test_an_endless_kind_is_closed_by_its_own_example() -> None:
             finds = Finder((), frozenset({detector.id})).look(text)[0]
             assert finds
             assert all(find.closed and text[find.end :].strip() == b"ordinary text" for find in finds)
+
+
+def test_long_keys_need_no_edge_of_a_word_where_short_ones_do() -> None:
+    """Names of functions and resources run on like short keys."""
+    random = Random(3)
+    digits = "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=48))
+    assert kinds_in(b"\\nsk_" + b"live_" + digits.encode()[:24]) == {"stripe-key"}
+    assert kinds_in(b"\\nsk-" + b"proj-" + digits.encode()) == {"openai-key"}
+    assert kinds_in(b"def mask_test_configuration") == kinds_in(b"task-admin-7d9f8b6c5d-x2x4z") == set()
 
 
 def _lookalikes(random: Random) -> dict[str, Callable[[], str]]:
@@ -159,6 +205,7 @@ def _lookalikes(random: Random) -> dict[str, Callable[[], str]]:
         "book": lambda: f"978-{digits(1)}-{digits(3)}-{digits(5)}-{digits(1)}",
         "token count": lambda: f'"max_tokens": {digits(4)}, "token_count": {digits(9)}',
         "amount": lambda: f"+{random.uniform(1, 1000):.2f}",
+        "large amount": lambda: f"+{random.uniform(100_000, 9_999_999):.2f}",
     }
 
 
