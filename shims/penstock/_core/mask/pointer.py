@@ -3,12 +3,15 @@
 In: pointers of a mask; paths as lists of decoded keys and indices. Source: RFC 6901.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 __all__ = ["Named", "matcher"]
 
 Named = Callable[[list[bytes]], bool]
 """Says whether a path is one to be masked."""
+
+_BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
 def matcher(pointers: Iterable[str]) -> Named | None:
@@ -36,7 +39,7 @@ def _tokens(pointer: str) -> tuple[bytes | None, ...]:
     """Returns the tokens of a pointer, None for "*"; raises ValueError if it is not one."""
     if pointer == "":
         return ()
-    if not pointer.startswith("/"):
+    if not pointer.startswith("/") or _BAD_ESCAPE.search(pointer):
         raise ValueError(f"{pointer!r} is not a JSON pointer")
     parts = pointer[1:].split("/")
     return tuple(None if part == "*" else part.replace("~1", "/").replace("~0", "~").encode() for part in parts)

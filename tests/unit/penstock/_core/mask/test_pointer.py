@@ -68,3 +68,10 @@ def test_what_is_no_pointer_is_refused(pointer: str) -> None:
     """A mask with a misspelt pointer must not pass for one that masks."""
     with pytest.raises(ValueError, match="JSON pointer"):
         matcher(["/ok", pointer])
+
+
+@pytest.mark.parametrize("pointer", ["/a~2", "/~", "/a~/b", "/~~0"])
+def test_an_escape_that_is_none_is_refused(pointer: str) -> None:
+    """RFC 6901 knows "~0" and "~1"; a pointer with another would name nothing, and so mask nothing."""
+    with pytest.raises(ValueError, match="is not a JSON pointer"):
+        matcher([pointer])
