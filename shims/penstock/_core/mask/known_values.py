@@ -25,6 +25,8 @@ MIN_DISTINCT = 4
 """Different bytes that a line of a secret must have: rulers and blank lines are not secret."""
 FOLDS = (76, 64)
 """Characters to a line of folded base64: MIME and `base64`, then PEM and `openssl`."""
+FOLDED_LIMIT = 128
+"""Bytes of the longest value that is looked for in base64 which is folded anywhere in it: two hundred literals each."""
 
 _WIDEST_UNIT = 0xFFFF
 _TELLING = re.compile(r"pass|pw|secret|key|token|credential|auth", re.IGNORECASE)
@@ -47,6 +49,8 @@ def spellings(value: bytes) -> frozenset[bytes]:
     found: set[bytes] = set()
     for part in _parts(value):
         found.update(form for form in _forms(part) if len(form) >= MIN_LITERAL)
+    if found and len(value) <= FOLDED_LIMIT:
+        found.update(_folded_forms(value))
     return frozenset(found)
 
 
@@ -106,6 +110,7 @@ def _forms(value: bytes) -> Iterator[bytes]:
     yield from _hex_forms(value)
     yield from _base64_forms(value)
     yield from _percent_forms(value)
+    yield value.decode("latin-1").encode()  # by what reads headers as latin-1 and writes UTF-8
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -203,13 +208,28 @@ def _hex_forms(value: bytes) -> Iterator[bytes]:
 def _base64_forms(value: bytes) -> Iterator[bytes]:
     """Yields the characters that only the value decides, for each place at which it may begin in a group of three."""
     for before in range(3):
-        encoded = base64.b64encode(b"\0" * before + value)
-        first = (before * 8 + 5) // 6
-        bits = (before + len(value)) * 8
-        stable = encoded[first : bits // 6]
+        _, stable = _stable_base64(value, before)
         lines = [stable]
         if before == 0:
             lines += [stable[at : at + fold] for fold in FOLDS for at in range(0, len(stable), fold)]
         for line in lines:
             yield line
             yield line.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def _folded_forms(value: bytes) -> Iterator[bytes]:
+    """Yields what lines of base64 hold of a value that stands amid other text: it may begin anywhere in a line."""
+    for before in range(3):
+        first, stable = _stable_base64(value, before)
+        for fold in FOLDS:
+            for begin in range((-first - 1) % 4 + 1, min(fold, len(stable) - 1) + 1, 4):  # lines are whole groups of 4
+                lines = [stable[:begin], *(stable[at : at + fold] for at in range(begin, len(stable), fold))]
+                yield b"\n".join(lines)
+                yield b"\r\n".join(lines)
+
+
+def _stable_base64(value: bytes, before: int) -> tuple[int, bytes]:
+    """Returns which character of base64 only the value decides, with so many bytes before it, and all such."""
+    encoded = base64.b64encode(b"\0" * before + value)
+    first = (before * 8 + 5) // 6
+    return first, encoded[first : (before + len(value)) * 8 // 6]

@@ -123,7 +123,7 @@ def test_each_line_of_a_secret_is_covered_by_itself() -> None:
     value = b"\n".join([begin, b"MIIEowIBAAKCAQEA7", b"  q8Wz2Tt9kLm4Pp7x  ", b"==========", b"", b"short", end])
     assert left_over(value, b"1: MIIEowIBAAKCAQEA7 2: q8Wz2Tt9kLm4Pp7x 3:") == b"1:  2:  3:"
     assert left_over(value, value) == b""
-    assert left_over(value, begin) == begin
+    assert left_over(value, begin + b" x") == begin + b" x"
     assert left_over(value, b"==========") == b"=========="
     assert left_over(value, base64.b64encode(b"q8Wz2Tt9kLm4Pp7x").rstrip(b"=")[:-1]) == b""
 
@@ -181,3 +181,23 @@ def test_a_wide_character_told_in_halves_is_no_way_round() -> None:
     for text in ("key-🔑-of-four-bytes", "🔑key-of-bytes", "two-🔑-keys-🔑"):
         halves = text.replace("🔑", low + high, 1).encode("utf-8", "surrogatepass")
         assert halves in spellings(text.encode())
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("fold", [64, 76])
+@pytest.mark.parametrize("length", [8, 12, 47, 64, 128])
+def test_base64_that_is_folded_anywhere_in_the_value_is_covered(length: int, fold: int, newline: bytes) -> None:
+    """In a longer text that MIME or PEM folds, the end of a line may fall on any place of it."""
+    value = bytes(33 + at * 7 % 90 for at in range(length))
+    literals = spellings(value)
+    for before in range(fold):
+        encoded = base64.b64encode(b"x" * before + value + b"and more")
+        text = newline.join(encoded[at : at + fold] for at in range(0, len(encoded), fold))
+        assert any(literal in text and len(literal) >= length * 4 // 3 - 4 for literal in literals), before
+
+
+def test_a_value_that_was_read_as_latin_1_is_covered() -> None:
+    """A server that reads headers so and answers in UTF-8 writes each byte beyond ASCII as two."""
+    value = "schlüßel-größe".encode()
+    assert left_over(value, value.decode("latin-1").encode()) == b""
+    assert left_over(b"\xffsecret\x80value", b"\xc3\xbfsecret\xc2\x80value") == b""
