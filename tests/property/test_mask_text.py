@@ -98,14 +98,16 @@ def everything(text: bytes) -> set[int]:
 
 
 def known_bytes(text: bytes) -> set[int]:
-    """Returns the places of all bytes of spellings of known values."""
-    return {
+    """Returns the places of all bytes of spellings of known values, and of one that the end of the text cuts off."""
+    found = {
         at
         for literal in SPELLINGS
         for begin in range(len(text))
         if text.startswith(literal, begin)
         for at in range(begin, begin + len(literal))
     }
+    cut = (at for at in range(len(text) - 7) if any(literal.startswith(text[at:]) for literal in SPELLINGS))
+    return found | set(range(next(cut, len(text)), len(text)))
 
 
 @settings(max_examples=250, deadline=None)

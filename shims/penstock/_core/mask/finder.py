@@ -29,13 +29,13 @@ class Finder:
 
     def occurs(self, text: bytes) -> bool:
         """Returns whether anything may be found: False is certain, also for the whole strings in `exact`, in quotes."""
-        if self._literals.occurring(text) or self._patterns.occurring(text):
+        if self._literals.occurring(text) or self._patterns.occurring(text) or self._literals.ends_in(text):
             return True
         return bool(self.exact) and any(b'"%s"' % value in text for value in self.exact)
 
     def occurs_raw(self, data: bytes) -> bool:
         """Returns whether anything may be found in a body without escapes: False is certain, for JSON and for text."""
-        if self._literals.occurring(data) or self._patterns.occurring(data):
+        if self._literals.occurring(data) or self._patterns.occurring(data) or self._literals.ends_in(data):
             return True
         return bool(self.exact) and any(value in data for value in self.exact)
 
@@ -54,3 +54,8 @@ class Finder:
         if len(found) > 1:
             found.sort(key=order)
         return found, live
+
+    def cut_off(self, text: bytes, begin: int = 0) -> list[Find]:
+        """Returns the find of what looks like a known value that the end of a text cuts off, if there is one."""
+        find = self._literals.cut_off(text, begin) if self._literals.active else None
+        return [] if find is None else [find]

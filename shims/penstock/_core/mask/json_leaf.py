@@ -13,7 +13,7 @@ from penstock._core.mask.json_reader import JsonReader, Leaf
 from penstock._core.mask.json_string import decoded, encoded, raw_spans
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.token import Mint
-from penstock._core.mask.tracker import Tracker, stretches
+from penstock._core.mask.tracker import stretches
 
 __all__ = ["LeafMask", "Splice", "is_container", "is_json", "spliced"]
 
@@ -93,7 +93,7 @@ class LeafMask:
         if leaf.whole:
             return b'"%s"' % self._mint.token("json", text)
         if leaf.signed:
-            if Tracker(self._finder.known, self._mint).feed(text, last=True):
+            if self._finder.known.look(text)[0]:
                 raise Unmaskable("a known value stands in signed text, which cannot be changed")
             return None
         if not leaf.is_key and (name := self._finder.exact.get(text)) is not None:

@@ -12,11 +12,13 @@ from penstock._core.mask.known_values import is_exact_only, spellings
 from penstock._core.mask.prefilter import escaped, new_prefilter
 from penstock._core.verdict import KnownValue
 
-__all__ = ["Literals", "literals"]
+__all__ = ["CUT_OFF", "Literals", "literals"]
 
 _STRUCTURE = b'",{}[]'
 HEAD = 16
 """Bytes of a spelling that are searched for: more would only enlarge the automaton."""
+CUT_OFF = 8
+"""Bytes of a spelling that are masked where a text ends in them: it would be all but whole if one byte were missing."""
 
 
 class Literals:
@@ -29,6 +31,12 @@ class Literals:
             by_head.setdefault(literal[:HEAD], []).append((literal, rank, spelled[literal]))
         self._heads = list(by_head.items())
         self._beginnings = frozenset(head[:length] for head in by_head for length in range(1, min(HEAD, len(head))))
+        self._cut_off = {
+            literal[:length]: spelled[literal]
+            for literal in sorted(spelled, reverse=True)
+            for length in range(CUT_OFF, min(HEAD, len(literal)))
+        }
+        self._last_two = frozenset(beginning[-2:] for beginning in self._cut_off)
         self.exact = {
             value.value.strip(): value.name for value in reversed(known) if is_exact_only(value.value.strip())
         }
@@ -56,6 +64,40 @@ class Literals:
                         live = at
                 at = text.find(head, at + 1)
         return live
+
+    def ends_in(self, text: bytes) -> bool:
+        """Returns whether a text ends in the begin of a spelling which is too short for `occurring`."""
+        return text[-2:] in self._last_two and self._short_end(text, 0) is not None
+
+    def cut_off(self, text: bytes, begin: int) -> Find | None:
+        """Returns the find of the longest begin of a spelling, from CUT_OFF bytes on, in which a text ends."""
+        size = len(text)
+        begin = max(begin, size - self.widest + 1)
+        tail = text[begin:]
+        first: tuple[int, int, KnownValue] | None = None
+        for index in self.occurring(tail):
+            head, candidates = self._heads[index]
+            at = text.find(head, begin)
+            while at >= 0:
+                for literal, rank, known in candidates:
+                    is_cut = at + len(literal) > size and (first is None or (at, rank) < first[:2])
+                    if is_cut and literal.startswith(text[at:]):
+                        first = at, rank, known
+                at = text.find(head, at + 1) if first is None or at < first[0] else -1
+        if first is None:
+            first = self._short_end(text, begin)
+        if first is None:
+            return None
+        at, rank, known = first
+        return Find(at, size, at, size, known.name, known.value, True, rank)
+
+    def _short_end(self, text: bytes, begin: int) -> tuple[int, int, KnownValue] | None:
+        size = len(text)
+        for at in range(max(begin, size - HEAD + 1), size - CUT_OFF + 1):
+            known = self._cut_off.get(text[at:])
+            if known is not None:
+                return at, 0, known
+        return None
 
     def _beginning(self, text: bytes, begin: int) -> int:
         """Returns where the longest end of the text begins that is a head without its last bytes."""

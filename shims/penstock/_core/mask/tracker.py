@@ -60,6 +60,8 @@ class Tracker:
             return []
         base = size - len(held)
         fresh, live = self._finder.look(held, self._live - base, last=last)
+        if last:  # an upstream that closes early gives nothing away: what began as a known value is masked as such
+            fresh = sorted([*fresh, *self._finder.cut_off(held, self._live - base)], key=order)
         self._live = keep = live + base
         done: list[Stretch] = []
         if fresh or also or self._finds or self._endless or self._inside > self.final:

@@ -3,7 +3,7 @@
 import pytest
 
 from penstock._core.mask.find import Find
-from penstock._core.mask.literals import HEAD, Literals, literals
+from penstock._core.mask.literals import CUT_OFF, HEAD, Literals, literals
 from penstock._core.verdict import KnownValue
 
 
@@ -101,3 +101,20 @@ def test_nothing_shows_a_value() -> None:
     """repr() of the object that holds all values does not hold any."""
     secret = b"hidden" + b"-value"
     assert secret.decode() not in repr(literals(known(secret))) + repr(known(secret))
+
+
+@pytest.mark.parametrize("value", [b"a-secret", b"a-secret-of-more-than-a-head", b"abcabcabcabcabcabc"])
+def test_the_begin_of_a_value_in_which_a_text_ends_is_told_from_eight_bytes_on(value: bytes) -> None:
+    """The longest; a whole value is found otherwise."""
+    all_of_it = Literals(known(value))
+    for length in range(len(value)):
+        text = b"text " + value[:length]
+        find = all_of_it.cut_off(text, 0)
+        assert (find is not None) == (length >= CUT_OFF)
+        assert find is None or (find.start, find.end, find.kind, find.value) == (5, len(text), "value-0", value)
+        assert all_of_it.cut_off(text + b".", 0) is None
+        if CUT_OFF <= length < HEAD:
+            assert all_of_it.ends_in(text)
+        assert not all_of_it.ends_in(text + b".")
+    assert Literals(()).cut_off(b"text", 0) is None
+    assert not Literals(()).ends_in(b"")

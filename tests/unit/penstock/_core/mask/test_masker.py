@@ -271,3 +271,33 @@ def test_errors_and_results_do_not_show_content() -> None:
     assert TEXT not in f"{raised.value!r} {raised.value.reason}"
     assert TEXT not in repr(a_masker().whole(PLAIN, "", b"x", key=KEY))
     assert TEXT not in repr(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "before"),
+    [
+        (PLAIN, b"text: "),
+        ("", b""),
+        ("text/html", b"<p>"),
+        (JSON, b'{"a":"b","c":"'),
+        (NDJSON, b'{"a":1}\n{"c":"'),
+        (SSE, b"data: hello\n\ndata: "),
+        (FORM, b"a=1&b="),
+    ],
+)
+def test_a_body_that_ends_early_gives_no_known_value_away(content_type: str, before: bytes) -> None:
+    """What has come of it is masked under its name, if it is 8 bytes or more."""
+    masker = a_masker()
+    for length in (8, len(SECRET) - 1):
+        result = masker.whole(content_type, "", before + SECRET[:length], key=KEY)
+        assert result.counts == {"db": 1}
+        assert result.data == before + TOKEN
+        assert fed(masker, content_type, pieces(before + SECRET[:length], 1)) == before + TOKEN
+
+
+@pytest.mark.parametrize("detectors", [(), ("all",)])
+def test_a_text_told_in_pieces_that_ends_early_gives_no_known_value_away(detectors: tuple[str, ...]) -> None:
+    """The pieces are masked as one text."""
+    stream = events(text_delta("so: " + TEXT[:5]), text_delta(TEXT[5:-1]))
+    masked = whole(a_masker(KNOWN, detectors=detectors), SSE, stream)
+    assert told(masked, "delta", "text") == "so: " + TOKEN.decode()

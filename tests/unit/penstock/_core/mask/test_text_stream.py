@@ -102,5 +102,5 @@ def test_a_known_value_that_is_left_is_refused_before_any_of_it_goes_out(size: i
 def test_what_holds_no_known_value_passes_a_check_unchanged() -> None:
     """Detectors do not count there."""
     checked = Checked(TextStream(Finder((), frozenset()), Mint(KEY)), FINDER)
-    text = b"to " + ADDRESS + b" with " + SECRET[:-1]
+    text = b"to " + ADDRESS + b" with " + SECRET[:-1] + b"."
     assert checked.feed(text) + checked.feed(b"", last=True) == text

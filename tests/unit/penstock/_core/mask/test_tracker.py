@@ -148,6 +148,20 @@ def test_keys_that_share_dashes_are_masked_alike_for_every_cut(joint: bytes) -> 
     assert b"tail" not in whole
 
 
+@pytest.mark.parametrize("size", [0, 1, 3])
+@pytest.mark.parametrize("spelled", [SECRET, SECRET.hex().encode()])
+def test_a_known_value_that_the_end_cuts_off_is_masked(spelled: bytes, size: int) -> None:
+    """From 8 bytes on: an upstream that closes early would else have told all of it but one character."""
+    for length in range(1, len(spelled)):
+        counts: dict[str, int] = {}
+        begun = spelled[:length]
+        is_masked = length >= 8
+        expected = b"text " + (token("db", SECRET) if is_masked else begun)
+        assert masked(b"text " + begun, size, counts=counts) == expected
+        assert counts == ({"db": 1} if is_masked else {})
+        assert masked(b"text " + begun + b" goes on.", size) == b"text " + begun + b" goes on."
+
+
 def test_what_was_found_otherwise_is_masked_with_the_rest() -> None:
     """Finds of a decoder count in bytes of their piece and join the stretches that overlap."""
     tracker = Tracker(FINDER, Mint(KEY))
@@ -178,6 +192,10 @@ class Counting:
         self.shown += len(text)
         self.told += len(found)
         return found, live
+
+    def cut_off(self, text: bytes, begin: int = 0) -> list[Find]:
+        """Returns what the other finds."""
+        return self._finder.cut_off(text, begin)
 
 
 REPEATED = [
