@@ -10,7 +10,7 @@ import click
 
 __all__ = ["serve"]
 
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 """How long a thread may keep the interpreter while another waits, seconds: at Python's own 5 ms the thread that
 commits would wait ten times longer for its turn than for the disk."""
 
