@@ -43,6 +43,7 @@ class LeafMask:
             leaf = leaves[at]
             changed = self._changed(leaf, bytes(source[leaf.start : leaf.end]), texts[at])
             if changed is not None:
+                leaf.edited = True
                 found.append((leaf.start, leaf.end, changed))
         return found
 

@@ -19,6 +19,9 @@ TOKEN_LIMIT = 1 << 20
 DEPTH_LIMIT = 65536
 """Levels of nesting; each takes about 20 bytes. More than any reader of JSON allows that is known to us."""
 
+UNSIGNED_LIMIT = 64
+"""Members of one object that are remembered until its type comes: names that come twice would else take memory."""
+
 _STRING_SOURCE = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SCALAR_SOURCE = rb"(?:-?[0-9][0-9.eE+-]*+|true|false|null|NaN|-?Infinity)"
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -42,7 +45,8 @@ class Leaf:
     """Holds one string (with its quotes), number or word at [start, end) of the buffer.
 
     key: the decoded key of a member's value; whole: a JSON pointer names it, and it may be an object or an array.
-    path: decoded keys, and indices as digits; only where the reader was asked for it. signed: Anthropic's signed text.
+    path: decoded keys, and indices as digits; only where the reader was asked for it. signed: Anthropic's signed text;
+    the type that makes it that may come behind it. edited: set by whoever has put something in its place.
     """
 
     start: int
@@ -52,6 +56,7 @@ class Leaf:
     whole: bool = False
     path: tuple[bytes, ...] = field(default=(), repr=False)
     signed: bool = False
+    edited: bool = False
 
 
 class JsonReader:
@@ -68,6 +73,7 @@ class JsonReader:
         self._paths = paths
         self._by_runs = named is None
         self._types: list[bytes] = []  # the member "type" of each open container
+        self._unsigned: list[list[Leaf]] = []  # of each open container what its type would make signed
         self._at = 0
         self._state = _VALUE
         self._kinds = bytearray()  # { or [ of each open container
@@ -127,16 +133,18 @@ class JsonReader:
         end = match.end()
         if end == start:
             return
-        if tell or buffer.find(b"thinking", start, end) >= 0:
+        if tell or any(buffer.find(kind, start, end) >= 0 for kind in _SIGNED_TYPES):
             found = LEAF.finditer(buffer, start, end)
             if in_object:
                 for name in found:
                     value = next(found)
                     key = decoded(name[0][1:-1])
                     leaves.append(Leaf(*name.span(), True))
-                    signed = key in _SIGNED_MEMBERS and self._is_signed(key, *value.span())
                     path = (*self._path[:-1], key) if self._paths else ()
-                    leaves.append(Leaf(*value.span(), False, key, False, path, signed))
+                    leaf = Leaf(*value.span(), False, key, False, path)
+                    leaves.append(leaf)
+                    if key in _SIGNED_MEMBERS:
+                        self._sign(leaf)
             else:
                 for element in found:
                     path = tuple(self._path) if self._paths else ()
@@ -195,6 +203,7 @@ class JsonReader:
         self._kinds.append(byte)
         self._path.append(b"0" if byte == _ARRAY else b"")
         self._types.append(b"")
+        self._unsigned.append([])
         self._state = _FIRST_VALUE if byte == _ARRAY else _FIRST_KEY
         self._tell(leaves)
         return True
@@ -204,6 +213,7 @@ class JsonReader:
         self._kinds.pop()
         self._path.pop()
         self._types.pop()
+        self._unsigned.pop()
         self._state = _NEXT if self._kinds else _VALUE
         self._has_value = not self._kinds or self._has_value
         if self._whole is not None and self._whole[1] == len(self._kinds):
@@ -273,18 +283,32 @@ class JsonReader:
             self.has_read = True
         if self._whole is None:
             key = self._path[-1] if self._kinds and self._kinds[-1] == _OBJECT else b""
-            signed = key in _SIGNED_MEMBERS and self._is_signed(key, self._at, end)
             path = tuple(self._path) if self._paths else ()
-            self._pending.append(Leaf(self._at, end, False, key, self._is_named(), path, signed))
+            leaf = Leaf(self._at, end, False, key, self._is_named(), path)
+            self._pending.append(leaf)
+            if key in _SIGNED_MEMBERS:
+                self._sign(leaf)
         self._at = end
         self._state = _NEXT if self._kinds else _VALUE
         if not self._kinds:
             self._tell(leaves)
         return True
 
-    def _is_signed(self, key: bytes, start: int, end: int) -> bool:
-        """Returns whether a member is text that its object's type makes signed; notes the type if it is that."""
-        if key == b"type":
-            self._types[-1] = bytes(self.buffer[start + 1 : end - 1])
-            return False
-        return self._types[-1] in _SIGNED_TYPES
+    def _sign(self, leaf: Leaf) -> None:
+        """Takes a member that is a type, or text that its object's type may make signed. Raises Unmaskable.
+
+        Members come in any order: of text that was told before its type only an edit can be noticed.
+        """
+        unsigned = self._unsigned[-1]
+        if leaf.key != b"type":
+            leaf.signed = self._types[-1] in _SIGNED_TYPES
+            if not leaf.signed:
+                unsigned[:] = [*unsigned[-UNSIGNED_LIMIT:], leaf]
+            return
+        kind = self._types[-1] = decoded(bytes(self.buffer[leaf.start + 1 : leaf.end - 1]))
+        if kind in _SIGNED_TYPES:
+            if any(other.edited for other in unsigned):
+                raise Unmaskable("a secret stands in signed text, which cannot be changed")
+            for other in unsigned:
+                other.signed = True
+            unsigned.clear()

@@ -301,3 +301,42 @@ def test_a_text_told_in_pieces_that_ends_early_gives_no_known_value_away(detecto
     stream = events(text_delta("so: " + TEXT[:5]), text_delta(TEXT[5:-1]))
     masked = whole(a_masker(KNOWN, detectors=detectors), SSE, stream)
     assert told(masked, "delta", "text") == "so: " + TOKEN.decode()
+
+
+SIGNED = [
+    b'{"thinking":"S","type":"thinking"}',
+    b'{"signature":"S","thinking":"x","type":"thinking"}',
+    b'{"type":"think\\u0069ng","thinking":"S"}',
+    b'{"th\\u0069nking":"S","ty\\u0070e":"thinking"}',
+    b'{"a":[{"signature":"S","b":{"type":"text"},"type":"signature_delta"}]}',
+    b'{"type":"text","data":"S","type":"redacted_thinking"}',
+]
+
+
+@pytest.mark.parametrize("document", SIGNED)
+@pytest.mark.parametrize("content_type", [JSON, PLAIN, NDJSON])
+def test_signed_text_is_known_whatever_the_order_and_the_escapes(document: bytes, content_type: str) -> None:
+    """A known value in it is refused, however the document is cut; what a detector finds in it stays as it is."""
+    masker = a_masker(KNOWN, detectors=["email"])
+    assert "signed" in _refused(masker, content_type, document.replace(b"S", SECRET))
+    for size in (1, 7):
+        with pytest.raises(Unmaskable):
+            fed(masker, content_type, pieces(document.replace(b"S", SECRET), size))
+    mail = document.replace(b"S", EMAIL.encode())
+    assert whole(masker, content_type, mail) == mail
+
+
+def test_what_only_looks_signed_is_masked() -> None:
+    """The same names in objects of other types."""
+    document = b'{"thinking":"%s","type":"text","signature":"%s","data":{"type":"thinking"}}'
+    assert same_however_cut(a_masker(), JSON, document % (SECRET, SECRET)) == document % (TOKEN, TOKEN)
+
+
+@pytest.mark.parametrize("count", [65, 600])
+@pytest.mark.parametrize("other", [{"type": "ping"}, text_delta("abc ", 1)])
+def test_events_between_the_halves_of_a_secret_release_no_half(count: int, other: object) -> None:
+    """When nothing waits any longer, what has come of a known value is masked."""
+    stream = events(text_delta(TEXT[:8]), *[other] * count, text_delta(TEXT[8:]))
+    masked = whole(a_masker(), SSE, stream)
+    assert SECRET[:8] not in masked
+    assert TOKEN in masked
