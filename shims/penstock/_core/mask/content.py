@@ -6,7 +6,7 @@ In: the header's value. Out: one of a few kinds, or why such content cannot be m
 from enum import Enum
 from functools import lru_cache
 
-__all__ = ["Kind", "encoding_problem", "kind_of", "type_problem"]
+__all__ = ["PACKED_PROBLEM", "Kind", "encoding_problem", "is_packed", "kind_of", "may_be_packed", "type_problem"]
 
 
 class Kind(Enum):
@@ -18,10 +18,51 @@ class Kind(Enum):
     TEXT = "text"
     FORM = "form"
     BINARY = "binary"
+    PACKED = "packed"
 
 
 _JSON = frozenset({"application/json", "text/json"})
-_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+_LINES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/json-seq",
+    }
+)
+_PACKED = frozenset(
+    f"application/{name}"
+    for name in [
+        "gzip",
+        "x-gzip",
+        "zip",
+        "x-zip",
+        "x-zip-compressed",
+        "zstd",
+        "x-zstd",
+        "x-tar",
+        "x-gtar",
+        "x-bzip",
+        "x-bzip2",
+        "x-xz",
+        "x-lzma",
+        "x-lz4",
+        "x-compress",
+        "x-compressed",
+        "x-7z-compressed",
+        "vnd.rar",
+        "x-rar-compressed",
+        "java-archive",
+        "x-cpio",
+    ]
+)
+_PACKED_SUFFIXES = ("+zip", "+gzip", "+zstd", "-compressed")
+_PACKED_FAMILIES = ("application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument.")
+_MAGICS = (b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"\x28\xb5\x2f\xfd")
+"""With what gzip (RFC 1952), ZIP (APPNOTE 4.3) and Zstandard (RFC 8878) begin."""
+PACKED_PROBLEM = "an archive, or content that is compressed, cannot be masked"
+
 _TEXT = frozenset(
     [
         "application/xml",
@@ -89,9 +130,21 @@ def _kind(media: str) -> Kind:
         return Kind.EVENTS
     if media == "application/x-www-form-urlencoded":
         return Kind.FORM
+    if media in _PACKED or media.endswith(_PACKED_SUFFIXES) or media.startswith(_PACKED_FAMILIES):
+        return Kind.PACKED
     if not media or media.startswith(("text/", "multipart/")) or media.endswith(("+xml", "+yaml")) or media in _TEXT:
         return Kind.TEXT
     return Kind.BINARY
+
+
+def is_packed(begin: bytes) -> bool:
+    """Returns whether a body that begins so is an archive, or compressed, whatever its type says."""
+    return begin.startswith(_MAGICS)
+
+
+def may_be_packed(begin: bytes) -> bool:
+    """Returns whether it may turn out to be that."""
+    return any(magic.startswith(begin) for magic in _MAGICS)
 
 
 def encoding_problem(content_encoding: str) -> str:

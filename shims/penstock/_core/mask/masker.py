@@ -5,7 +5,15 @@ In: known values, a mask specification, content with its type. Out: masked conte
 
 from collections.abc import Mapping, Sequence
 
-from penstock._core.mask.content import Kind, encoding_problem, kind_of, type_problem
+from penstock._core.mask.content import (
+    PACKED_PROBLEM,
+    Kind,
+    encoding_problem,
+    is_packed,
+    kind_of,
+    may_be_packed,
+    type_problem,
+)
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_quick import masked_document
 from penstock._core.mask.json_reader import DEPTH_LIMIT
@@ -35,6 +43,7 @@ class BodyMask:
         self._stream = stream
         self._mint = mint
         self._nul_allowed = nul_allowed
+        self._begin: bytes | None = b""  # None once it is known not to be packed
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -45,6 +54,12 @@ class BodyMask:
         """Takes the next bytes; returns what may go out now. Raises Unmaskable."""
         if self._stream is None:
             return chunk
+        if self._begin is not None:
+            self._begin += chunk[:4]
+            if is_packed(self._begin):
+                raise Unmaskable(PACKED_PROBLEM)
+            if not may_be_packed(self._begin):
+                self._begin = None
         if b"\0" in chunk and not self._nul_allowed:
             raise Unmaskable(_NUL_PROBLEM)
         return self._stream.feed(chunk)
@@ -99,7 +114,11 @@ class Masker:
             return Masked(data, NOTHING_MASKED)
         kind = self._kind(content_type, content_encoding)
         is_json = kind in _QUICK and data[:1] in _OPENING
-        if (is_json or (kind is Kind.TEXT and is_plain(data))) and self._named is None and self._is_short(data):
+        if (
+            (is_json or (kind is Kind.TEXT and is_plain(data) and not is_packed(data)))
+            and self._named is None
+            and self._is_short(data)
+        ):
             end = data.find(b"\n") if is_json else -1
             may_be_lines = end >= 0 and data[:end].rstrip()[-1:] in _CLOSING
             if b"\\" not in data and not (may_be_lines and data[end:].strip()) and not self._finder.occurs_raw(data):
@@ -128,6 +147,8 @@ class Masker:
         kind, problem = kind_of(content_type)
         if problem and kind is not Kind.BINARY:
             raise Unmaskable(problem)
+        if kind is Kind.PACKED:
+            raise Unmaskable(PACKED_PROBLEM)
         if kind is Kind.BINARY and self._reads_all:
             raise Unmaskable(type_problem(content_type))
         return kind

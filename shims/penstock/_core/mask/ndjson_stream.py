@@ -16,6 +16,8 @@ from penstock._core.mask.token import Mint
 __all__ = ["NdjsonStream"]
 
 _BOM = b"\xef\xbb\xbf"
+_BLANK = b" \t\r\n\x1e"
+"""What may stand around a value: a record of a JSON text sequence (RFC 7464) begins with RS."""
 
 
 class NdjsonStream:
@@ -62,7 +64,7 @@ class NdjsonStream:
         """Takes one line; returns False if it is not one JSON value."""
         if self._events.take_alike(line):
             return True
-        text = line.removeprefix(_BOM).strip() if self._is_first else line.strip()
+        text = line.removeprefix(_BOM).strip(_BLANK) if self._is_first else line.strip(_BLANK)
         self._is_first = False
         if text and not is_json(text):
             return False

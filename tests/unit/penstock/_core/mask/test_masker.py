@@ -340,3 +340,21 @@ def test_events_between_the_halves_of_a_secret_release_no_half(count: int, other
     masked = whole(a_masker(), SSE, stream)
     assert SECRET[:8] not in masked
     assert TOKEN in masked
+
+
+@pytest.mark.parametrize("content_type", [*TYPES, "application/octet-stream"])
+@pytest.mark.parametrize("begin", [b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"\x28\xb5\x2f\xfd"])
+def test_what_begins_like_an_archive_is_refused_whatever_its_type(content_type: str, begin: bytes) -> None:
+    """A client that unpacks it would see what no scan did; nothing passes by being cut."""
+    data = begin + b"any more"
+    assert "compressed" in _refused(a_masker(), content_type, data)
+    with pytest.raises(Unmaskable):
+        fed(a_masker(), content_type, pieces(data, 1))
+    assert whole(a_masker(), PLAIN, begin[:1] + b" and text") == begin[:1] + b" and text"
+
+
+@pytest.mark.parametrize("content_type", ["application/gzip", "application/zip", "application/x-tar"])
+def test_archives_are_refused_by_their_type_where_there_is_anything_to_mask(content_type: str) -> None:
+    """With nothing to mask they pass."""
+    assert "compressed" in _refused(a_masker(), content_type, b"x")
+    assert Masker([], MaskSpec()).whole(content_type, "", b"\x1f\x8b", key=KEY).data == b"\x1f\x8b"

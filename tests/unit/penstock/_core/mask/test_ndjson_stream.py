@@ -132,3 +132,12 @@ def test_signed_thinking_raises_in_lines_too() -> None:
     delta = {"type": "thinking_delta", "thinking": TEXT}
     with pytest.raises(Unmaskable, match="signed"):
         fed(a_masker(), NDJSON, pieces(_lines({"type": "content_block_delta", "index": 0, "delta": delta}), 9))
+
+
+def test_a_json_text_sequence_is_read_as_lines() -> None:
+    """Each record begins with RS (RFC 7464), which hides nothing behind it and stays."""
+    escaped = "".join(f"\\u{ord(char):04x}" for char in TEXT).encode()
+    body = b'\x1e{"a":"%s"}\n\x1e{"text":"%s"}\n\x1e{"text":"%s"}\n'
+    masked = same_however_cut(a_masker(), "application/json-seq", body % (escaped, SECRET[:8], SECRET[8:]))
+    token_ = token("db", SECRET).encode()
+    assert masked == body % (token_, token_, b"")
