@@ -62,13 +62,16 @@ class Leaf:
 class JsonReader:
     """Reads one JSON text. named: tells the paths (decoded keys, and indices as digits) that are masked whole."""
 
-    def __init__(self, named: Named | None = None, *, paths: bool = False) -> None:
+    def __init__(self, named: Named | None = None, *, paths: bool = False, lenient: bool = False) -> None:
         self.buffer = bytearray()
         self.read_to = 0
         """How far the buffer is read and every leaf told; drop() forgets it."""
         self.broken = False
         self.has_read = False
         """Whether anything inside of an object or array was JSON."""
+        self.is_too_long = False
+        """Whether it is broken because a value is longer than TOKEN_LIMIT: else that is refused."""
+        self._lenient = lenient
         self._named = named
         self._paths = paths
         self._by_runs = named is None
@@ -119,7 +122,9 @@ class JsonReader:
         if last and (self._kinds or self.read_to < len(buffer)):
             self.broken = True
         if len(buffer) - self.read_to > TOKEN_LIMIT and not self.broken:
-            raise Unmaskable("a JSON value is too long to be masked")
+            if not self._lenient:
+                raise Unmaskable("a JSON value is too long to be masked")
+            self.broken = self.is_too_long = True
         return leaves
 
     def _run(self, leaves: list[Leaf], *, tell: bool) -> None:

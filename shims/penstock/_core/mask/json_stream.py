@@ -9,6 +9,7 @@ from penstock._core.mask.json_leaf import LeafMask, spliced
 from penstock._core.mask.json_reader import JsonReader
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
+from penstock._core.mask.text_stream import ProseStream, Stream
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 
@@ -23,10 +24,10 @@ class JsonStream:
 
     def __init__(self, finder: Finder, mint: Mint, named: Named | None, *, strict: bool) -> None:
         self._leaves = LeafMask(finder, mint)
-        self._reader = JsonReader(named)
+        self._reader = JsonReader(named, lenient=not strict and named is None)
         self._named = named is not None
         self._strict = strict
-        self._text: TextStream | None = None
+        self._text: Stream | None = None
         self._finder = finder
         self._mint = mint
 
@@ -44,7 +45,7 @@ class JsonStream:
         if reader.broken:
             if self._named and (self._strict or reader.has_read):
                 raise Unmaskable("the body is not JSON, so what its JSON pointers name cannot be found")
-            self._text = TextStream(self._finder, self._mint)
+            self._text = (ProseStream if reader.is_too_long else TextStream)(self._finder, self._mint)
             out.append(self._text.feed(bytes(reader.buffer), last=last))
             reader.buffer.clear()
         return b"".join(out)

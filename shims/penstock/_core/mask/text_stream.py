@@ -3,6 +3,7 @@
 In: bytes cut anywhere. Out: the same, masked.
 """
 
+import re
 from typing import Protocol
 
 from penstock._core.mask.finder import Finder
@@ -11,7 +12,7 @@ from penstock._core.mask.percent import percent_finds
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 
-__all__ = ["FIELD_LIMIT", "Checked", "FormStream", "Piped", "Stream"]
+__all__ = ["FIELD_LIMIT", "Checked", "FormStream", "Piped", "ProseStream", "Stream"]
 
 FIELD_LIMIT = 1 << 20
 """Bytes of the longest field of a form that is masked."""
@@ -54,6 +55,29 @@ def _fields(data: bytes) -> list[bytes]:
     """Returns the fields, each with the "&" that ends it."""
     parts = data.split(b"&")
     return [part + b"&" for part in parts[:-1]] + parts[-1:]
+
+
+_NO_PROSE = re.compile(rb"\\u00[2-7]|[\r\n]data:")
+_NO_PROSE_WIDTH = 6
+
+
+class ProseStream:
+    """Masks as text what began like JSON or events and is too long for either.
+
+    Refuses what would hide something from text in them: an ASCII character that is escaped, more data of events.
+    """
+
+    def __init__(self, finder: Finder, mint: Mint) -> None:
+        self._text = TextStream(finder, mint)
+        self._before = b""
+
+    def feed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Takes the next bytes; returns what may go out. last: nothing follows. Raises Unmaskable."""
+        seen = self._before + data
+        if _NO_PROSE.search(seen):
+            raise Unmaskable("a value of JSON or an event is too long to be masked")
+        self._before = seen[-_NO_PROSE_WIDTH:]
+        return self._text.feed(data, last=last)
 
 
 class Piped:

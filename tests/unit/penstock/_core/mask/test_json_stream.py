@@ -203,3 +203,13 @@ def test_values_go_out_as_soon_as_they_are_complete() -> None:
     assert body.feed(b'"' + SECRET[:4]) == b""
     assert body.feed(SECRET[4:] + b'"]}') == b'"' + TOKEN.encode() + b'"]}'
     assert body.finish() == b""
+
+
+def test_long_text_that_begins_like_json_is_text() -> None:
+    """Under a type of text it is masked as such; in JSON, or with an escape that hides a character, it is refused."""
+    text = b'["' + b"A b " * (1 << 19)
+    for size in (65_536, len(text)):
+        assert fed(a_masker(), "text/plain", pieces(text + SECRET, size)) == text + TOKEN.encode()
+        for content_type, tail in ((JSON, b""), ("text/plain", b"\\u0041"), ("text/plain", b"\ndata: x")):
+            with pytest.raises(Unmaskable, match="too long"):
+                fed(a_masker(), content_type, pieces(text + tail, size))

@@ -4,7 +4,7 @@ import pytest
 
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.outcome import Unmaskable
-from penstock._core.mask.text_stream import FIELD_LIMIT, Checked, FormStream, Piped
+from penstock._core.mask.text_stream import FIELD_LIMIT, Checked, FormStream, Piped, ProseStream
 from penstock._core.mask.token import Mint
 from penstock._core.mask.tracker import TextStream
 from penstock._core.verdict import KnownValue
@@ -104,3 +104,14 @@ def test_what_holds_no_known_value_passes_a_check_unchanged() -> None:
     checked = Checked(TextStream(Finder((), frozenset()), Mint(KEY)), FINDER)
     text = b"to " + ADDRESS + b" with " + SECRET[:-1] + b"."
     assert checked.feed(text) + checked.feed(b"", last=True) == text
+
+
+@pytest.mark.parametrize("hidden", [b"\\u0041", b"\ndata: x", b"\rdata:"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_prose_with_what_only_others_read_is_refused(hidden: bytes, size: int) -> None:
+    """An escaped character and data of events, however they are cut; other escapes and secrets are as in any text."""
+    prose = ProseStream(FINDER, Mint(KEY))
+    assert prose.feed(b"to \\u00e9 data: " + SECRET) + prose.feed(b".") == b"to \\u00e9 data: " + DB + b"."
+    with pytest.raises(Unmaskable, match="too long"):
+        for at in range(0, len(hidden), size):
+            prose.feed(hidden[at : at + size])
