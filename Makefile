@@ -24,8 +24,8 @@ help: ## List the targets
 demo: $(VENV)/.installed ## Play an agent through service, shim and a billing API; ends with exit 0 if all held
 	$(BIN)/python tests/e2e/demo.py
 
-run: $(VENV)/.installed ## Run service and shim on ./penstock-data; POLICY=file.yaml applies a policy first
-	$(BIN)/penstock-server dev --data ./penstock-data $(if $(POLICY),--policy $(POLICY))
+run: $(VENV)/.installed ## Run service and shim on ./penstock-data; POLICY=file.yaml applies a policy first, HTTP=host:port listens there
+	$(BIN)/penstock-server dev --data ./penstock-data $(if $(POLICY),--policy $(POLICY)) $(if $(HTTP),--http $(HTTP))
 
 test: check drift ## Check format, lint, types, import contracts and generated code, then run all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/agents --ignore=tests/bench
@@ -78,7 +78,8 @@ python:
 
 $(VENV)/.installed: $(PROJECTS) | python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(PIP) install -c constraints.txt -e ./shims -e '.[dev]'
+	@echo "installing into $(VENV), about half a minute"
+	@$(BIN)/python $(PIP) install -c constraints.txt -e ./shims -e '.[dev]'
 	@touch $@
 
 $(AGENTS)/.installed: $(PROJECTS) | python

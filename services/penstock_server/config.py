@@ -27,7 +27,7 @@ NODE = re.compile(r"[a-z0-9-]{1,63}")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Holds bounds. max_body_bytes: largest body that is judged. denial_stands_s: seconds, as in the architecture."""
+    """Holds bounds. max_body_bytes: largest body that is judged. denial_stands_s: life of a denial, seconds."""
 
     max_body_bytes: int = 8 << 20
     max_pending: int = 20

@@ -4,6 +4,7 @@ import argparse
 import json
 import secrets
 import socketserver
+import sys
 import threading
 from pathlib import Path
 
@@ -150,7 +151,12 @@ def main() -> None:
     if not options.key_file.exists():
         options.key_file.touch(mode=0o600)
         options.key_file.write_text("billing-" + secrets.token_hex(20))
-    billing = Billing(options.key_file.read_text().strip(), options.port, options.log)
+    try:
+        billing = Billing(options.key_file.read_text().strip(), options.port, options.log)
+    except OSError as error:
+        sys.exit(
+            f"billing: port {options.port} cannot be used ({error.strerror}): give another --port, also in the policy"
+        )
     billing.start()
     print(f"billing http://127.0.0.1:{billing.port}", flush=True)
     billing.wait()

@@ -31,7 +31,9 @@ def failure_of(error: grpc.RpcError, address: str) -> Failure:
     exit_code = EXIT_CODES.get(code, ExitCode.REFUSED)
     info = _detail(status, error_details_pb2.ErrorInfo)
     if info is None and code is grpc.StatusCode.UNAVAILABLE:
-        return Failure(f"the service at {address} cannot be reached; is it running? ({text})", exit_code)
+        cause = text.rpartition(": ")[2] if text.startswith("failed to connect") else text
+        started = "start it with `penstock-server dev` or `penstock-server serve`"
+        return Failure(f"the service at {address} cannot be reached ({cause}): {started}", exit_code)
     if info is None and code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return Failure(f"the service at {address} did not answer in time", exit_code)
     if info is None and code is grpc.StatusCode.UNIMPLEMENTED:

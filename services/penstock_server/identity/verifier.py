@@ -34,7 +34,10 @@ class Verifier:
     def verify(self, token: str, now_ms: int) -> Principal:
         """Returns the principal. Raises UNAUTHENTICATED: TOKEN_MISSING, TOKEN_EXPIRED, TOKEN_INVALID."""
         if not token:
-            raise _refusal("TOKEN_MISSING", "no token was sent: send one of `penstock-server token issue`")
+            raise _refusal(
+                "TOKEN_MISSING",
+                "no token was sent in a header that this upstream takes it from (token_from in the policy)",
+            )
         digest = hashlib.sha256(token.encode()).digest()
         principal = self._seen.get(digest)
         if principal is None:

@@ -141,7 +141,10 @@ class Edge(grpc.aio.ServerInterceptor):
         principal = self._verifier.verify(token, self._clock())
         if needed not in roles_of(principal, self._role_groups):
             raise PenstockError(
-                Code.FORBIDDEN, "ROLE_MISSING", f"this needs the role {needed.value}, which this token does not give"
+                Code.FORBIDDEN,
+                "ROLE_MISSING",
+                f"this needs the role {needed.value}, which this token does not give: use one with that role "
+                "(penstock-server takes it from --dev DIR)",
             )
         _PRINCIPAL.set(principal)
         return principal.expires_at_ms

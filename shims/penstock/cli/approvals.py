@@ -198,19 +198,23 @@ def watch(address: str, token: str, ca: str, as_json: bool, interval: float) -> 
     """Print new pending requests until Ctrl-C."""
     approver = _Approver(address, token, ca)
     seen: set[str] = set()
-    reachable = True
+    began, reachable = False, True
     try:
         while True:
             try:
                 waiting = list(approver.requests("pending", 10_000))
             except Failure as failure:
-                if failure.exit_code != UNREACHABLE:
+                if failure.exit_code != UNREACHABLE or not began:
                     raise
                 if reachable:
                     failure.show()
                 reachable = False
             else:
-                reachable = True
+                if not began and _is_terminal():
+                    click.echo("watching; Ctrl-C ends", err=True)
+                if not reachable:
+                    click.echo("penstock: connected again", err=True)
+                began = reachable = True
                 for approval in reversed(waiting):
                     if approval.name not in seen:
                         _print(approval, as_json, row=True)

@@ -75,7 +75,10 @@ def opened(path: Path) -> Iterator[DevFolder]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(lock, 32).decode("ascii", "replace").strip()
-            raise Failure(f"another penstock-server dev (process {holder or '?'}) uses {path}") from None
+            raise Failure(
+                f"another penstock-server dev (process {holder or '?'}) uses {path}: stop it, or change its policy "
+                f"with `penstock-server policy apply FILE --dev {path}`"
+            ) from None
         os.ftruncate(lock, 0)
         os.write(lock, f"{os.getpid()}\n".encode())
         with _socket(path) as socket:

@@ -122,9 +122,10 @@ def test_a_foreign_token_and_a_missing_role_end_with_4(person: Person) -> None:
     assert (denied.exit_code, denied.stderr) == (4, "penstock: this needs the role approver [ROLE_MISSING]\n")
 
 
-def test_a_service_that_is_not_there_ends_with_3(person: Person) -> None:
-    """The address is named; the token is not."""
-    done = person.run("list", PENSTOCK_ADDRESS="unix:/nonexistent/penstock.sock")
+@pytest.mark.parametrize("command", ["list", "watch"])
+def test_a_service_that_is_not_there_ends_with_3(person: Person, command: str) -> None:
+    """The address is named; the token is not. Who would watch nothing is told at once, too."""
+    done = person.run(command, PENSTOCK_ADDRESS="unix:/nonexistent/penstock.sock")
     assert done.exit_code == 3
     assert done.stderr == (
         "penstock: the policy service at unix:/nonexistent/penstock.sock is not reachable (No such file or directory)\n"
