@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["System"]
+__all__ = ["System", "await_line"]
 
 START_S = 30.0
 """How long a process may take to say that it is ready, seconds."""
@@ -74,13 +74,13 @@ class System:
             f'service = "{self.address}"\ntoken_file = "{token_file}"\nlisten = "127.0.0.1:0"\n'
         )
         self.shim = _spawn([*SHIM, "http", "--config", str(self.folder / "shim.toml")], self.folder / "shim.log")
-        self.url = _await_line(self.shim, "ready").split()[-1]
+        self.url = await_line(self.shim, "ready").split()[-1]
 
     def start_service(self) -> None:
         """Starts the policy service and waits until it serves."""
         log = self.folder / "service.log"
         self.service = _spawn([*SERVER, "serve", "--config", str(self.folder / "service.toml")], log)
-        _await_line(self.service, "ready")
+        await_line(self.service, "ready")
 
     def kill_service(self) -> None:
         """Kills the policy service with SIGKILL."""
@@ -110,15 +110,23 @@ def _spawn(command: list[str], log: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1)
 
 
-def _await_line(process: subprocess.Popen[str], word: str) -> str:
-    """Returns the first line of standard output that starts with the word."""
+def await_line(process: "subprocess.Popen[str]", word: str, patience_s: float = START_S) -> str:
+    """Returns the first line of standard output that starts with the word; asserts that it comes in time.
+
+    Reads the descriptor itself: lines that come together would wait unseen in a buffer.
+    """
     assert process.stdout is not None
-    deadline = time.monotonic() + START_S
+    descriptor = process.stdout.fileno()
+    deadline = time.monotonic() + patience_s
+    seen = b""
     while time.monotonic() < deadline:
-        readable, _, _ = select.select([process.stdout], [], [], 0.2)
-        if readable:
-            line = process.stdout.readline()
-            if line.startswith(word):
+        readable, _, _ = select.select([descriptor], [], [], 0.2)
+        if not readable:
+            continue
+        data = os.read(descriptor, 65536)
+        assert data, f"ended with {process.poll()} before it was {word}"
+        seen += data
+        for line in seen.decode(errors="replace").splitlines(keepends=True):
+            if line.startswith(word) and line.endswith("\n"):
                 return line.strip()
-            assert line or process.poll() is None, f"ended with {process.poll()} before it was ready"
-    raise AssertionError(f"no line '{word}' within {START_S} s")
+    raise AssertionError(f"no line '{word}' within {patience_s} s")

@@ -2,14 +2,12 @@
 
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from e2e.billing import CARD, EMAIL
+from e2e.system import await_line
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -168,13 +167,10 @@ def _program(script: str, ready: str, folder: Path) -> Iterator[None]:
             env=_environment(folder),
         )
     try:
-        assert process.stdout is not None
-        deadline = time.monotonic() + PATIENCE_S
-        line = ""
-        while not line.startswith(ready):
-            readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            line = process.stdout.readline() if readable else ""
-            assert line, f"no line {ready!r} from:\n{textwrap.indent(script, '  ')}\n{log.read_text()}"
+        try:
+            await_line(process, ready, PATIENCE_S)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{textwrap.indent(script, '  ')}\n{log.read_text()}") from None
         yield
     finally:
         process.send_signal(signal.SIGTERM)
