@@ -356,7 +356,7 @@ class Exchange:
 
     def _allow(self, verdict: Verdict) -> None:
         route = self._env.current(self._request.route.upstream.name)
-        if route is None or not route.leads_where(self._request.route):
+        if route is None or (route is not self._request.route and not route.leads_where(self._request.route)):
             self._refuse(refusals.STALE)  # judged by a policy that sends it elsewhere than the head was read for
             return
         self._request.route = route
