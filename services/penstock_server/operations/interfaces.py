@@ -213,7 +213,7 @@ class ShimStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each call has three
 class FrameRow:
     """Holds one masked frame. headers: (name, value) pairs; masked: spans by kind."""
 
