@@ -56,7 +56,7 @@ def json_line(value: Any) -> str:
 
 def _field(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
-    if field.is_repeated:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_one(item, field) for item in value]
     if field.message_type is not None and not message.HasField(field.name):
         return None
