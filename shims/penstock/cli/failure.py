@@ -1,5 +1,6 @@
 """Ends a command with one clear line and a documented exit code."""
 
+import re
 from typing import IO, Any
 
 import click
@@ -7,6 +8,9 @@ import click
 from penstock.cli.visible import visible
 
 __all__ = ["FAILED", "NOT_PERMITTED", "UNREACHABLE", "USAGE", "Failure", "from_rpc"]
+
+_ERRNO = re.compile(r" \([0-9]+\)$")
+"""Older gRPC puts the number of the system's error behind its text."""
 
 FAILED = 1
 USAGE = 2
@@ -61,7 +65,7 @@ def from_rpc(error: Exception, address: str) -> Failure:
 
 def _cause(said: str) -> str:
     """Returns what matters of gRPC's text about a failed connection, which repeats the address up to four times."""
-    return said.rpartition(": ")[2] if said.startswith("failed to connect") else said
+    return _ERRNO.sub("", said.rpartition(": ")[2]) if said.startswith("failed to connect") else said
 
 
 def _one_line(text: str | None) -> str:
