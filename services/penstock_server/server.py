@@ -5,6 +5,7 @@ import logging
 import secrets
 import signal
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ __all__ = ["serve"]
 
 log = logging.getLogger(__name__)
 
+IDS_DRAWN = 64
+"""Ids whose random bits are fetched at a time."""
 MAX_MESSAGE_BYTES = 16 << 20
 """Largest gRPC message, bytes: a body of 8 MiB, and room for a batch around it."""
 GRACE_S = 2.0
@@ -148,7 +151,7 @@ async def _end(tasks: list[asyncio.Task[Any]]) -> None:
 
 
 def _build(config: Config, store: Store) -> _Parts:
-    clock, new_id = _now_ms, _new_id
+    clock, new_id = _now_ms, _new_ids()
     detectors = detector_ids()
 
     def compiler(document: str) -> CompiledPolicy:
@@ -286,6 +289,20 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _new_id(prefix: str) -> str:
-    """Returns prefix_ and 128 random bits in hexadecimal digits."""
-    return f"{prefix}_{secrets.token_hex(16)}"
+def _new_ids() -> Callable[[str], str]:
+    """Returns what makes ids: prefix_ and 128 random bits in hexadecimal digits.
+
+    The bits are fetched for many ids at a time: each decision needs two, and a system call for each was a tenth of it.
+    """
+    drawn: Iterator[str] = iter(())
+
+    def new_id(prefix: str) -> str:
+        nonlocal drawn
+        bits = next(drawn, None)
+        if bits is None:
+            pool = secrets.token_hex(16 * IDS_DRAWN)
+            drawn = iter([pool[at : at + 32] for at in range(0, len(pool), 32)])
+            bits = next(drawn)
+        return f"{prefix}_{bits}"
+
+    return new_id

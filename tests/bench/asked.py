@@ -100,8 +100,8 @@ class Asked(Scenario):
                 " FROM audit_entry WHERE log = 'main' AND kind = 'decision'"
             ).fetchone()
             (calls,) = connection.execute(
-                "SELECT count(*) FROM (SELECT call_id FROM frame WHERE kind IN ('request', 'response', 'end')"
-                " GROUP BY call_id HAVING count(DISTINCT kind) = 3)"
+                "SELECT count(*) FROM (SELECT call_id FROM frame WHERE kind IN ('request', 'response')"
+                " GROUP BY call_id HAVING count(DISTINCT kind) = 2 AND max(outcome) = 'complete')"
             ).fetchone()
         return Kept(decisions, masked, calls)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from penstock._core.exchange import State
 from penstock._core.incoming import Incoming
 from penstock._core.refusal import Refusal
-from penstock._core.verdict import FrameKind, MaskSpec, Outcome
+from penstock._core.verdict import MaskSpec, Outcome
 from unit.penstock._core.fake_sides import CREDENTIAL, KNOWN, FakeLink, Stage, a_request, an_upstream
 
 BODY = b"0123456789" * 3000
@@ -133,7 +133,7 @@ class Play:
             assert self.link.head.startswith(f"{stage.request.method} /x HTTP/1.1\r\n".encode())
         assert CREDENTIAL[1] not in stage.party.written + stage.recorder.everything()
         assert KNOWN.value not in stage.party.written + stage.recorder.everything()
-        ends = [frame for frame in stage.recorder.frames if frame.kind is FrameKind.END]
+        ends = [frame for frame in stage.recorder.frames if frame.outcome]
         if stage.exchange.state is State.DONE:
             assert self.gone or stage.party.ended
             assert stage.spool.used == 0

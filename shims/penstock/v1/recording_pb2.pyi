@@ -37,7 +37,7 @@ class _FrameKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     FRAME_KIND_REQUEST_BODY: _FrameKind.ValueType  # 4
     """More of the request's body."""
     FRAME_KIND_END: _FrameKind.ValueType  # 5
-    """The exchange is over; outcome says how."""
+    """The exchange is over, some time after its last message; outcome says how."""
 
 class FrameKind(_FrameKind, metaclass=_FrameKindEnumTypeWrapper):
     """Kind of a frame."""
@@ -53,7 +53,7 @@ FRAME_KIND_RESPONSE_BODY: FrameKind.ValueType  # 3
 FRAME_KIND_REQUEST_BODY: FrameKind.ValueType  # 4
 """More of the request's body."""
 FRAME_KIND_END: FrameKind.ValueType  # 5
-"""The exchange is over; outcome says how."""
+"""The exchange is over, some time after its last message; outcome says how."""
 global___FrameKind = FrameKind
 
 @typing.final
@@ -148,7 +148,9 @@ class Frame(google.protobuf.message.Message):
     body: builtins.bytes
     """Masked body bytes, at most 65536."""
     outcome: builtins.str
-    """"complete", "refused", "aborted_by_client", "aborted_by_upstream" or "aborted_by_shim"; on END only."""
+    """"complete", "refused", "aborted_by_client", "aborted_by_upstream" or "aborted_by_shim"; on the
+    exchange's last frame only: the one that ends the response, or END.
+    """
     @property
     def headers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[penstock.v1.action_pb2.Header]:
         """Masked headers, credentials left out; empty on body frames."""

@@ -273,7 +273,8 @@ async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same(monkeyp
 
 
 async def test_ids_cannot_be_guessed() -> None:
-    """128 random bits behind their prefix."""
-    ids = {server._new_id("apr") for _ in range(100)}
-    assert len(ids) == 100
+    """128 random bits behind their prefix, none drawn twice."""
+    new_id = server._new_ids()
+    ids = {new_id("apr") for _ in range(200)}
+    assert len(ids) == 200
     assert all(re.fullmatch("apr_[0-9a-f]{32}", one) for one in ids)

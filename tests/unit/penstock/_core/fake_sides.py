@@ -228,14 +228,18 @@ class FakeRecorder:
 
     def put(self, frame: Frame) -> None:
         assert len(frame.body) <= 65536
-        ended = {each.call_id for each in self.frames if each.kind is FrameKind.END}
+        ended = {each.call_id for each in self.frames if each.outcome}
         assert frame.call_id not in ended, "a frame after the end"
         self.frames.append(frame)
 
     @property
     def kinds(self) -> list[str]:
-        """Returns what was recorded: kinds, and the outcome in place of the end's."""
-        return [frame.outcome or frame.kind.value for frame in self.frames]
+        """Returns what was recorded: kinds, and the outcome behind the last one, or in place of the end's."""
+        kinds: list[str] = []
+        for frame in self.frames:
+            kinds += [frame.kind.value] if frame.kind is not FrameKind.END else []
+            kinds += [frame.outcome] if frame.outcome else []
+        return kinds
 
     def body(self, kind: FrameKind) -> bytes:
         """Returns the recorded body of the REQUEST or RESPONSE."""

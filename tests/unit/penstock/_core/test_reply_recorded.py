@@ -31,6 +31,7 @@ def test_the_recorded_copy_is_masked_with_the_detectors_of_credentials(
     """In header and body, streamed or not, also when the rules mask nothing for the agent."""
     answer = Answer(spec, known=known)
     a_text(answer, kind, length=length)
+    answer.tape.end("complete")
     assert KEY_OF_SOMEBODY not in answer.recorder.everything()
     assert (KNOWN.value in answer.recorder.everything()) <= (not known)
     body = answer.recorder.body(FrameKind.RESPONSE)
@@ -49,6 +50,7 @@ def test_where_the_rules_mask_credentials_the_recording_is_what_the_agent_got(
     """Byte for byte, so that nothing is scanned twice."""
     answer = Answer(ALL, known=True)
     a_text(answer, kind, length=length)
+    answer.tape.end("complete")
     head, _, body = answer.party.written.partition(b"\r\n\r\n")
     got = chunked(body) if b"transfer-encoding" in head else body
     assert answer.recorder.body(FrameKind.RESPONSE) == got
@@ -82,6 +84,7 @@ def test_a_value_that_a_rule_masks_has_one_token() -> None:
     spec = MaskSpec(json=frozenset({"/name"}), headers=frozenset({"x-debug"}))
     answer = Answer(spec)
     answer.play([JSON, ("X-Debug", "abc"), ("Content-Length", "14")], b'{"name":"Ada"}')
+    answer.tape.end("complete")
     head, _, body = answer.party.written.partition(b"\r\n\r\n")
     assert answer.recorder.body(FrameKind.RESPONSE) == body
     assert dict(answer.recorder.frames[0].headers)["x-debug"] in head
@@ -104,8 +107,9 @@ def test_a_large_answer_is_recorded_in_frames_of_bounded_size() -> None:
     answer = Answer()
     pieces = [body[at : at + 50_001] for at in range(0, len(body), 50_001)]
     answer.play([TEXT, ("Content-Length", str(len(body)))], *pieces)
+    answer.tape.end("complete")
     assert answer.recorder.body(FrameKind.RESPONSE) == body
-    assert answer.recorder.kinds == ["response"] + ["response_body"] * (len(body) // 65536)
+    assert answer.recorder.kinds == ["response"] + ["response_body"] * (len(body) // 65536) + ["complete"]
     assert all(len(frame.body) == 65536 for frame in answer.recorder.frames[:-1])
     assert [bool(frame.headers) for frame in answer.recorder.frames].count(True) == 1
 
