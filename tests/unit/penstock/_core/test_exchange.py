@@ -1,6 +1,7 @@
 """Transcripts of exchanges: who is told what, in which order, and what is recorded of it."""
 
 import json
+from types import FunctionType
 from typing import ClassVar
 
 import pytest
@@ -291,6 +292,9 @@ class Watched(Exchange):
         super()._go(state)
 
 
+@pytest.mark.skipif(
+    not isinstance(vars(Exchange)["_go"], FunctionType), reason="a compiled class cannot be watched; make test does it"
+)
 def test_every_row_of_the_table_happens() -> None:
     """No transition is there that no transcript makes."""
     post = a_request("POST", "/billing/x", ("Content-Length", "4"))
