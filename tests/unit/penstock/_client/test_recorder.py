@@ -129,7 +129,7 @@ async def test_a_lost_stream_is_followed_by_the_same_frames_with_the_same_number
 async def test_an_acknowledgement_may_cover_what_is_queued_again(tmp_path: Path) -> None:
     """A service that had stored everything before the loss says so, and nothing stays behind."""
     async with recording(tmp_path) as (service, recorder):
-        for _ in range(400):
+        for _ in range(200):
             recorder.put(a_frame())
         stream = await service.recording_stream()
         await stream.next()
@@ -137,7 +137,7 @@ async def test_an_acknowledgement_may_cover_what_is_queued_again(tmp_path: Path)
         stream.end(grpc.StatusCode.UNAVAILABLE, "restart")
         again = await service.recording_stream()
         await again.next()
-        again.send(pb.RecordResponse(acknowledged=400))
+        again.send(pb.RecordResponse(acknowledged=200))
         assert await recorder.flush(10)
 
 
