@@ -4,6 +4,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from penstock._core.describe import DEFAULT_PORTS, authority_of
 from penstock_server.document._fields import Field
 from penstock_server.domain.policy import CredentialUse, Dialect, Upstream
 
@@ -21,7 +22,6 @@ _MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _BASE = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 _HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FORMAT = re.compile(r"[\x20-\x7e]{1,256}")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _FRAMING = frozenset(
     {
         "connection",
@@ -98,7 +98,7 @@ def _read_url(field: Field) -> str | None:
         return None
     host = (parts.hostname or "").lower()
     base = parts.path.rstrip("/")
-    if parts.scheme not in _DEFAULT_PORTS or not text.lower().startswith(f"{parts.scheme}://"):
+    if parts.scheme not in DEFAULT_PORTS or not text.lower().startswith(f"{parts.scheme}://"):
         field.refuse("must start with http:// or https://")
     elif "@" in parts.netloc:
         field.refuse("may not hold a user or password; use credential")
@@ -109,9 +109,7 @@ def _read_url(field: Field) -> str | None:
     elif not _BASE.fullmatch(base):
         field.refuse("its path must be canonical: no //, no . or .. and nothing percent-encoded")
     else:
-        literal = f"[{host}]" if ":" in host else host
-        suffix = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
-        return f"{parts.scheme}://{literal}{suffix}{base}"
+        return f"{parts.scheme}://{authority_of(text)}{base}"
     return None
 
 

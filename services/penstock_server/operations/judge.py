@@ -5,10 +5,9 @@ Pure of I/O: what comes out is an answer and the audit event that must be on dis
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
+from penstock._core.describe import authority_of
 from penstock_server.domain.audit import AuditEvent
 from penstock_server.domain.errors import PenstockError
 from penstock_server.domain.evaluate import Evaluation
@@ -20,7 +19,7 @@ from penstock_server.operations.answers import Answer, CredentialGiven, Outcome,
 from penstock_server.operations.environment import Clock, NewId, TokenVerifier, Vault
 from penstock_server.operations.interfaces import ShimRow
 
-__all__ = ["NOBODY", "Judge", "Judgement", "authority_of", "shim_serves"]
+__all__ = ["NOBODY", "Judge", "Judgement", "shim_serves"]
 
 NOBODY = Principal(issuer="", subject="")
 """Stands for the actor where the token did not tell."""
@@ -30,8 +29,6 @@ LOGGED_CHARACTERS = 2048
 
 ANY = "*"
 """In a shim's enrolment: every upstream, or every group."""
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each ask does
@@ -240,15 +237,3 @@ def shim_serves(shim: ShimRow, upstream: str, groups: frozenset[str]) -> bool:
         return False
     serves = ANY in shim.upstreams or upstream in shim.upstreams
     return serves and (ANY in shim.groups or not groups.isdisjoint(shim.groups))
-
-
-@lru_cache(1024)
-def authority_of(url: str) -> str:
-    """Returns host[:port] of an upstream's URL, without the scheme's default port, in lower case."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if ":" in host:
-        host = f"[{host}]"
-    if parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme):
-        return host
-    return f"{host}:{parts.port}"

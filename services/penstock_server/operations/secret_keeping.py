@@ -2,6 +2,7 @@
 
 import re
 
+from penstock._core.describe import authority_of
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.domain.policy import SECRET_NAME, SECRET_NAME_RULE
 from penstock_server.domain.principal import Principal
@@ -9,7 +10,6 @@ from penstock_server.operations.active import ActiveState
 from penstock_server.operations.environment import Clock, Vault
 from penstock_server.operations.interfaces import SecretRow, SecretStore
 from penstock_server.operations.journal import Journal
-from penstock_server.operations.judge import authority_of
 
 __all__ = ["Secrets"]
 

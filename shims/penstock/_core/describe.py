@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from urllib.parse import urlsplit
 
-__all__ = ["Action", "BodyState", "HttpRequest"]
+__all__ = ["DEFAULT_PORTS", "Action", "BodyState", "HttpRequest", "authority_of"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Ports by scheme that an authority leaves out (RFC 9110, section 4.2)."""
 
 
 class BodyState(Enum):
@@ -43,3 +48,15 @@ class Action:
 
     upstream: str
     http: HttpRequest
+
+
+@lru_cache(1024)
+def authority_of(url: str) -> str:
+    """Returns host[:port] of an http or https URL as an upstream sees it: lower case, without the scheme's own port."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme):
+        return host
+    return f"{host}:{parts.port}"

@@ -6,6 +6,7 @@ In: a ShimConfig; canonical paths. Out: routes, and what is left of the path bel
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from penstock._core.describe import DEFAULT_PORTS, authority_of
 from penstock._core.field_mask import FieldMask
 from penstock._core.mask import Masker
 from penstock._core.verdict import KnownValue, MaskSpec, ShimConfig, Upstream
@@ -16,7 +17,6 @@ RECORDED = frozenset({"secrets"})
 """Detectors that every recorded copy is masked with, whatever the rules say."""
 MAX_MASKS = 256
 """Compiled masks that one route keeps; there are as many as different sets of matching mask rules."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
@@ -43,19 +43,15 @@ class Route:
         """Returns the route of an upstream. Raises ValueError if its URL is none, which no service should send."""
         parts = urlsplit(upstream.url)
         host = (parts.hostname or "").lower()
-        if parts.scheme not in _DEFAULT_PORTS or not host:
+        if parts.scheme not in DEFAULT_PORTS or not host:
             raise ValueError(f"the upstream {upstream.name} has no usable URL")
-        default = _DEFAULT_PORTS[parts.scheme]
-        port = parts.port or default
-        literal = f"[{host}]" if ":" in host else host
-        authority = literal if port == default else f"{literal}:{port}"
         return cls(
             upstream,
             upstream.known_values if known is None else known,
             parts.scheme == "https",
             host,
-            port,
-            authority,
+            parts.port or DEFAULT_PORTS[parts.scheme],
+            authority_of(upstream.url),
             parts.path.rstrip("/"),
         )
 
@@ -90,10 +86,6 @@ class Mounts:
         known = tuple(dict.fromkeys(value for upstream in config.upstreams for value in upstream.known_values))
         self._routes = {upstream.mount: Route.of(upstream, known) for upstream in config.upstreams}
         self._names = {route.upstream.name: route for route in self._routes.values()}
-
-    def routes(self) -> list[Route]:
-        """Returns all routes."""
-        return list(self._routes.values())
 
     def named(self, name: str) -> Route | None:
         """Returns the route of the upstream of that name, or None."""

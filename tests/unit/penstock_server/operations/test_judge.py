@@ -10,7 +10,7 @@ from penstock._core.describe import Action
 from penstock_server.domain.audit import canonical_json
 from penstock_server.operations.answers import Outcome
 from penstock_server.operations.interfaces import ShimRow
-from penstock_server.operations.judge import Judgement, authority_of, shim_serves
+from penstock_server.operations.judge import Judgement, shim_serves
 from unit.penstock_server.operations.world import (
     ADMIN,
     AGENT,
@@ -198,21 +198,3 @@ async def test_people_are_judged_like_agents(world: World) -> None:
     """A token of a person opens nothing that no rule gives it."""
     world.verifier.principals["root"] = ADMIN
     assert _judged(world, http(), token="root").answer.code == "no_rule"
-
-
-@pytest.mark.parametrize(
-    ("url", "authority"),
-    [
-        ("https://Api.Example/base", "api.example"),
-        ("https://api.example:443", "api.example"),
-        ("http://api.example:80/", "api.example"),
-        ("http://api.example:443", "api.example:443"),
-        ("https://api.example:8443", "api.example:8443"),
-        ("http://127.0.0.1:9000", "127.0.0.1:9000"),
-        ("http://[::1]:9000", "[::1]:9000"),
-        ("https://[2001:DB8::1]", "[2001:db8::1]"),
-    ],
-)
-async def test_an_authority_is_the_host_as_it_is_forwarded(url: str, authority: str) -> None:
-    """Lower case, without the scheme's default port."""
-    assert authority_of(url) == authority
