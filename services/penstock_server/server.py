@@ -5,7 +5,6 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ from penstock_server.identity import DevIssuer, Verifier
 from penstock_server.operations.active import ActiveState
 from penstock_server.operations.decide import Decisions
 from penstock_server.operations.enrolment import Enrolment
-from penstock_server.operations.environment import CompiledPolicy
+from penstock_server.operations.environment import CompiledPolicy, NewId
 from penstock_server.operations.gate import Gate
 from penstock_server.operations.holds import Holds
 from penstock_server.operations.journal import Journal
@@ -289,20 +288,17 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _new_ids() -> Callable[[str], str]:
+def _new_ids() -> NewId:
     """Returns what makes ids: prefix_ and 128 random bits in hexadecimal digits.
 
     The bits are fetched for many ids at a time: each decision needs two, and a system call for each was a tenth of it.
     """
-    drawn: Iterator[str] = iter(())
+    drawn: list[str] = []
 
     def new_id(prefix: str) -> str:
-        nonlocal drawn
-        bits = next(drawn, None)
-        if bits is None:
-            pool = secrets.token_hex(16 * IDS_DRAWN)
-            drawn = iter([pool[at : at + 32] for at in range(0, len(pool), 32)])
-            bits = next(drawn)
-        return f"{prefix}_{bits}"
+        if not drawn:
+            bits = secrets.token_hex(16 * IDS_DRAWN)
+            drawn.extend(bits[at : at + 32] for at in range(0, len(bits), 32))
+        return f"{prefix}_{drawn.pop()}"
 
     return new_id

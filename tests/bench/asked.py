@@ -37,7 +37,7 @@ SETTLE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Holds what the service has on disk. decisions: all; masked: allows that demand a mask; calls: with all frames."""
+    """Holds what the service has on disk. decisions: all; masked: allows that demand a mask; calls: whole ones."""
 
     decisions: int
     masked: int
@@ -100,8 +100,8 @@ class Asked(Scenario):
                 " FROM audit_entry WHERE log = 'main' AND kind = 'decision'"
             ).fetchone()
             (calls,) = connection.execute(
-                "SELECT count(*) FROM (SELECT call_id FROM frame WHERE kind IN ('request', 'response')"
-                " GROUP BY call_id HAVING count(DISTINCT kind) = 2 AND max(outcome) = 'complete')"
+                "SELECT count(*) FROM (SELECT call_id FROM frame GROUP BY call_id HAVING sum(kind = 'request') = 1"
+                " AND sum(kind = 'response') = 1 AND sum(outcome <> '') = 1 AND max(outcome) = 'complete')"
             ).fetchone()
         return Kept(decisions, masked, calls)
 

@@ -434,9 +434,6 @@ class Exchange:
         self._go(State.DONE)
         if asked:
             self._env.decider.cancel(self._call_id)
-        link, self._link = self._link, None
-        if link is not None:
-            (link.release if reusable else link.abort)()
         if self._reply is not None:
             self._reply.lost()
         if self._recording is not None:
@@ -444,5 +441,8 @@ class Exchange:
                 small = self._body.held <= REFUSED_BODY_BYTES
                 self._recording.request(self._body.whole() if small else b"", complete=self._body.complete)
             self._recording.end(outcome)
+        link, self._link = self._link, None
+        if link is not None:
+            (link.release if reusable else link.abort)()
         self._reply = None
         self._body.drop()

@@ -49,9 +49,11 @@ class Recording:
 
     def end(self, outcome: str) -> None:
         """Ends the exchange; a request that has not come to its end is recorded as far as it has."""
-        if self._track is not None and not self._complete:
-            self._track.finish()
-        self.tape.end(outcome)
+        try:
+            if self._track is not None and not self._complete:
+                self._track.finish()
+        finally:
+            self.tape.end(outcome)
 
     def _begin(self) -> Track:
         request = self._request

@@ -1,4 +1,4 @@
-"""Records one exchange: masked frames, in the order of what happened.
+"""Records one exchange: masked frames, in the order of what happened; the one that says how it ended comes last.
 
 In: heads and bodies of request and answer. Out: frames to the Recorder. Nothing leaves here unmasked: with the masks of
 the answer and always with known values and the detectors of credentials. What cannot be masked is left out, and said.

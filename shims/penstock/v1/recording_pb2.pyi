@@ -37,7 +37,7 @@ class _FrameKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     FRAME_KIND_REQUEST_BODY: _FrameKind.ValueType  # 4
     """More of the request's body."""
     FRAME_KIND_END: _FrameKind.ValueType  # 5
-    """The exchange is over, some time after its last message; outcome says how."""
+    """The exchange is over, and no frame of its response could say so; outcome says how."""
 
 class FrameKind(_FrameKind, metaclass=_FrameKindEnumTypeWrapper):
     """Kind of a frame."""
@@ -53,7 +53,7 @@ FRAME_KIND_RESPONSE_BODY: FrameKind.ValueType  # 3
 FRAME_KIND_REQUEST_BODY: FrameKind.ValueType  # 4
 """More of the request's body."""
 FRAME_KIND_END: FrameKind.ValueType  # 5
-"""The exchange is over, some time after its last message; outcome says how."""
+"""The exchange is over, and no frame of its response could say so; outcome says how."""
 global___FrameKind = FrameKind
 
 @typing.final
