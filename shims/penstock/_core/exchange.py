@@ -34,8 +34,6 @@ __all__ = ["Exchange", "State"]
 
 FIRST_BODY_BYTES = 16384
 """Largest body in bytes that goes with the first question: cheaper than a second one."""
-REFUSED_BODY_BYTES = 4096
-"""Largest body in bytes that is recorded of a request that went nowhere."""
 HELD_BYTES = 65536
 """Bytes of a body that wait for a verdict before the agent is slowed down."""
 
@@ -434,15 +432,18 @@ class Exchange:
         self._go(State.DONE)
         if asked:
             self._env.decider.cancel(self._call_id)
-        if self._reply is not None:
-            self._reply.lost()
-        if self._recording is not None:
-            if not self._recording.begun:
-                small = self._body.held <= REFUSED_BODY_BYTES
-                self._recording.request(self._body.whole() if small else b"", complete=self._body.complete)
-            self._recording.end(outcome)
-        link, self._link = self._link, None
-        if link is not None:
-            (link.release if reusable else link.abort)()
-        self._reply = None
-        self._body.drop()
+        try:
+            if self._reply is not None:
+                self._reply.lost()
+            if self._recording is not None:
+                self._recording.refused(self._body)
+                self._recording.end(outcome)
+        except Exception:
+            self._party.abort()  # what cannot be recorded does not end well
+            raise
+        finally:
+            link, self._link = self._link, None
+            if link is not None:
+                (link.release if reusable else link.abort)()
+            self._reply = None
+            self._body.drop()

@@ -5,10 +5,14 @@ In: what the exchange does. Out: frames, through a Tape. The answer's frames are
 
 from penstock._core.environment import Environment
 from penstock._core.incoming import Incoming
+from penstock._core.request_body import RequestBody
 from penstock._core.tape import Tape, Track
 from penstock._core.verdict import FrameKind, MaskSpec
 
-__all__ = ["Recording"]
+__all__ = ["REFUSED_BODY_BYTES", "Recording"]
+
+REFUSED_BODY_BYTES = 4096
+"""Largest body in bytes that is recorded of a request that went nowhere."""
 
 
 class Recording:
@@ -37,10 +41,11 @@ class Recording:
         if complete:
             self._track.finish()
 
-    @property
-    def begun(self) -> bool:
-        """Tells whether anything of the request was taken."""
-        return self._track is not None
+    def refused(self, body: RequestBody) -> None:
+        """Takes a request of which nothing was sent; one that was sent is there already."""
+        if self._track is None:
+            small = body.held <= REFUSED_BODY_BYTES
+            self.request(body.whole() if small else b"", complete=body.complete)
 
     def sent(self) -> None:
         """Makes a frame of what there is of the request, so that it stands before its answer."""

@@ -73,6 +73,7 @@ class Tape:
             self.put(FrameKind.END, outcome=outcome)
         else:
             last.outcome = outcome
+            last.masked = dict(self.counts)  # the rest of the request may have been masked since
             self._recorder.put(last)
 
     def count(self, counts: Mapping[str, int]) -> None:

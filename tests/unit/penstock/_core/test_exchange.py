@@ -9,7 +9,7 @@ import pytest
 from penstock._core.describe import BodyState
 from penstock._core.exchange import NEXT, Exchange, State
 from penstock._core.refusal import Refusal
-from penstock._core.verdict import FrameKind, MaskSpec, Outcome, Verdict
+from penstock._core.verdict import Frame, FrameKind, MaskSpec, Outcome, Verdict
 from unit.penstock._core.fake_sides import CREDENTIAL, KNOWN, TOKEN, FakeLink, Stage, a_request, an_upstream
 
 LENGTH = ("content-length", "2")
@@ -313,3 +313,24 @@ def test_every_row_of_the_table_happens() -> None:
         stage.exchange = Watched(stage.env, stage.party, stage.request)
         _tour(stage, *steps.split())
     assert Watched.seen == {(before, after) for before in State for after in NEXT[before]}
+
+
+def test_an_answer_whose_record_fails_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent does not wait for ever, and nothing stays held."""
+    stage = Stage()
+    stage.send(end=False)
+    put, calls = stage.recorder.put, iter(range(1, 99))
+
+    def fail(frame: Frame) -> None:
+        if next(calls) == 2:
+            raise RuntimeError
+        put(frame)
+
+    monkeypatch.setattr(stage.recorder, "put", fail)
+    stage.decide(Outcome.ALLOW)
+    link = stage.connect()
+    with pytest.raises(RuntimeError):
+        stage.answer(200, [("content-type", "text/plain"), LENGTH], b"ok")
+    assert stage.party.ended == "aborted"
+    assert stage.exchange.state is State.DONE
+    assert link.ended and stage.spool.used == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock._core.exchange import REFUSED_BODY_BYTES
+from penstock._core.recording import REFUSED_BODY_BYTES
 from penstock._core.verdict import FrameKind, Outcome
 from unit.penstock._core.fake_sides import Stage, a_request
 

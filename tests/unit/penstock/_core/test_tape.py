@@ -208,3 +208,13 @@ def test_text_that_is_no_unicode_is_still_recorded() -> None:
     tape.track(FrameKind.REQUEST, "GET /\ud800", (), "", "").whole(b"")
     assert recorder.frames[0].session == "lone ?"
     assert recorder.frames[0].start == "GET /?"
+
+
+def test_the_last_frame_counts_what_was_masked_since() -> None:
+    """The rest of an upload may come after its answer."""
+    recorder = FakeRecorder()
+    tape = a_tape(recorder)
+    tape.masked_track(FrameKind.RESPONSE, "200", ()).whole(b"ok")
+    tape.count({"email": 1})
+    tape.end("complete")
+    assert recorder.frames[-1].masked == {"email": 1}
