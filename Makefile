@@ -100,11 +100,12 @@ $(LOWEST)/.installed: $(PROJECTS) | python
 	$(LOWEST)/bin/python $(PIP) install -c build/lowest.txt -e ./shims -e '.[dev]'
 	@touch $@
 
-$(COMPILED)/.installed: $(PROJECTS) $(SOURCES) $(VENV)/.installed | python
+# The shim's wheel goes in first, by force since its version never changes; then what it and the server need.
+$(COMPILED)/.installed: $(SOURCES) $(VENV)/.installed
 	test -x $(COMPILED)/bin/python || $(PYTHON) -m venv $(COMPILED)
 	@$(MAKE) --no-print-directory wheels
-	$(COMPILED)/bin/python $(PIP) install -c constraints.txt dist/penstock-*.whl -e '.[dev]'
 	$(COMPILED)/bin/python $(PIP) install --force-reinstall --no-deps dist/penstock-*.whl
+	$(COMPILED)/bin/python $(PIP) install -c constraints.txt -e '.[dev]'
 	$(COMPILED)/bin/python tests/compiled.py
 	@touch $@
 
