@@ -68,13 +68,11 @@ class Tape:
         Where the answer has just ended, its last frame says so as well; a frame of its own would cost every request a
         fifth of what recording costs.
         """
-        last, self._last = self._last, None
-        if last is None:
-            self.put(FrameKind.END, outcome=outcome)
-        else:
-            last.outcome = outcome
-            last.masked = dict(self.counts)  # the rest of the request may have been masked since
-            self._recorder.put(last)
+        frame = self._last or self._frame(FrameKind.END)
+        self._last = None
+        frame.outcome = outcome
+        frame.masked = dict(self.counts)  # the rest of the request may have been masked since
+        self._recorder.put(frame)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Adds to the masked spans so far, by kind."""
@@ -90,33 +88,19 @@ class Tape:
         return masked.data.decode("utf-8", "replace")
 
     def put(
-        self,
-        kind: FrameKind,
-        start: str = "",
-        headers: Fields = (),
-        body: bytes = b"",
-        outcome: str = "",
-        *,
-        last: bool = False,
+        self, kind: FrameKind, start: str = "", headers: Fields = (), body: bytes = b"", *, last: bool = False
     ) -> None:
         """Hands one frame over. last: of the answer; it waits for `end`, which follows in the same turn."""
-        counts = dict(self.counts) if self.counts else {}
-        frame = Frame(
-            self._call_id,
-            kind,
-            self._now_ms(),
-            self._upstream,
-            self._session,
-            start,
-            headers,
-            body,
-            outcome,
-            counts,
-        )
+        frame = self._frame(kind, start, headers, body)
         if last:
             self._last = frame
         else:
             self._recorder.put(frame)
+
+    def _frame(self, kind: FrameKind, start: str = "", headers: Fields = (), body: bytes = b"") -> Frame:
+        counts = dict(self.counts) if self.counts else {}
+        now_ms = self._now_ms()
+        return Frame(self._call_id, kind, now_ms, self._upstream, self._session, start, headers, body, "", counts)
 
 
 class Track:

@@ -8,10 +8,9 @@ those with escapes: what is in a string without escapes stands in the document a
 import json
 import re
 
-from penstock._core.mask.event_dialects import SIGNED_TYPES
 from penstock._core.mask.finder import Finder
 from penstock._core.mask.json_leaf import LeafMask, spliced
-from penstock._core.mask.json_reader import LEAF, Leaf
+from penstock._core.mask.json_reader import LEAF, SIGNED, Leaf
 from penstock._core.mask.json_string import decoded
 from penstock._core.mask.token import Mint
 
@@ -20,7 +19,6 @@ __all__ = ["leaves_at", "masked_document"]
 SPANS_LIMIT = 64
 """Places to look at; with more of them JsonStream is as quick."""
 
-_SIGNED = tuple(kind.encode() for kind in SIGNED_TYPES)
 _ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _IS_KEY = re.compile(rb"[ \t\r\n]*+:")
@@ -30,7 +28,7 @@ _NUMBER = b"0123456789+-.eE"
 
 def masked_document(finder: Finder, mint: Mint, data: bytes) -> bytes | None:
     """Returns the masked document, the same object if nothing is masked, None if it must be read as a whole."""
-    if any(kind in data for kind in _SIGNED) or finder.is_spaced_out(data):
+    if any(kind in data for kind in SIGNED) or finder.is_spaced_out(data):
         return None
     if b"\\" in data and _ESCAPED_LETTER.search(data):
         return None  # it may spell one of them

@@ -12,7 +12,7 @@ from penstock._core.mask.json_string import decoded
 from penstock._core.mask.outcome import Unmaskable
 from penstock._core.mask.pointer import Named
 
-__all__ = ["DEPTH_LIMIT", "LEAF", "TOKEN_LIMIT", "JsonReader", "Leaf"]
+__all__ = ["DEPTH_LIMIT", "LEAF", "SIGNED", "TOKEN_LIMIT", "JsonReader", "Leaf"]
 
 TOKEN_LIMIT = 1 << 20
 """Bytes of the longest value that is held as one: a string, or what a JSON pointer names."""
@@ -34,7 +34,8 @@ _ELEMENT_SOURCE = rb"[ \t\r\n]*+(?:%s|%s)[ \t\r\n]*+," % (_STRING_SOURCE, _SCALA
 _ELEMENTS = re.compile(rb"(?:%s)*+" % _ELEMENT_SOURCE, re.DOTALL)
 _MEMBERS = re.compile(rb"(?:[ \t\r\n]*+%s[ \t\r\n]*+:%s)*+" % (_STRING_SOURCE, _ELEMENT_SOURCE), re.DOTALL)
 _SIGNED_MEMBERS = frozenset({b"type", *(key.encode() for key in SIGNED_KEYS)})
-_SIGNED_TYPES = frozenset(kind.encode() for kind in SIGNED_TYPES)
+SIGNED = frozenset(kind.encode() for kind in SIGNED_TYPES)
+"""Types of objects whose text is signed, as they stand in JSON."""
 _BOM = b"\xef\xbb\xbf"
 _VALUE, _FIRST_VALUE, _KEY, _FIRST_KEY, _COLON, _NEXT = range(6)
 _QUOTE, _OBJECT, _ARRAY, _OBJECT_END, _ARRAY_END, _COMMA, _COLON_BYTE = b'"{[}],:'
@@ -138,7 +139,7 @@ class JsonReader:
         end = match.end()
         if end == start:
             return
-        if tell or any(buffer.find(kind, start, end) >= 0 for kind in _SIGNED_TYPES):
+        if tell or any(buffer.find(kind, start, end) >= 0 for kind in SIGNED):
             found = LEAF.finditer(buffer, start, end)
             if in_object:
                 for name in found:
@@ -306,12 +307,12 @@ class JsonReader:
         """
         unsigned = self._unsigned[-1]
         if leaf.key != b"type":
-            leaf.signed = self._types[-1] in _SIGNED_TYPES
+            leaf.signed = self._types[-1] in SIGNED
             if not leaf.signed:
                 unsigned[:] = [*unsigned[-UNSIGNED_LIMIT:], leaf]
             return
         kind = self._types[-1] = decoded(bytes(self.buffer[leaf.start + 1 : leaf.end - 1]))
-        if kind in _SIGNED_TYPES:
+        if kind in SIGNED:
             if any(other.edited for other in unsigned):
                 raise Unmaskable("a secret stands in signed text, which cannot be changed")
             for other in unsigned:
