@@ -26,8 +26,10 @@ __all__ = ["StreamDecider"]
 
 ANSWER_TIMEOUT_S = 5.0
 """Longest wait for the first answer to an ask, seconds; far above a commit, far below an agent's patience."""
-MAX_OUTSTANDING = 2
-"""Batches without any answer: one under way and one in work double the mean batch and lose no throughput."""
+MAX_OUTSTANDING = 4
+"""Batches without any answer: one each on its way, being judged, being written and being put to use."""
+MIN_BATCH = 16
+"""Asks that always fit into one batch: a message costs as much as ten of them."""
 SLOW_BATCH_S = 0.05
 """A batch without an answer after this many seconds no longer holds others back: one slow ask must not stop all."""
 MAX_BATCH_BYTES = 1024 * 1024
@@ -158,23 +160,31 @@ class StreamDecider:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._outstanding:  # nothing is gained by haste: take along what this turn of the loop still brings
+                await asyncio.sleep(0)
             while message := self._next_message():
                 await send(call, message)
 
     def _next_message(self) -> bytes:
-        """Joins what may be sent now: all cancellations, and asks up to a batch if one may go; b"" if nothing may."""
+        """Joins what may be sent now: all cancellations, and asks up to a batch if one may go; b"" if nothing may.
+
+        A batch takes no more than its share of all that wait: in one that takes everything, shim and service would
+        work in turns, each idle while the other is busy.
+        """
         parts = [cancelled_field(call_id) for call_id in self._cancelled]
         self._cancelled.clear()
         queue = self._queue
         if queue and self._outstanding < MAX_OUTSTANDING:
             batch = Batch(asyncio.get_running_loop().time())
             size = 0
-            while queue:
+            room = max(MIN_BATCH, len(self._waiting) // MAX_OUTSTANDING)
+            while queue and room:
                 entry = queue[0]
                 if not entry.done:
                     if size and size + len(entry.wire) > MAX_BATCH_BYTES:
                         break
                     size += len(entry.wire)
+                    room -= 1
                     parts.append(entry.wire)
                     entry.wire = b""
                     entry.batch = batch

@@ -122,28 +122,40 @@ async def test_asks_of_one_turn_go_in_one_message(tmp_path: Path) -> None:
         assert [(await answers.next()).call_id for _ in range(3)] == ["a", "b", "c"]
 
 
-async def test_a_third_batch_waits_until_one_of_two_is_answered(
+@pytest.mark.parametrize(("asks", "batches"), [(16, [16]), (40, [16, 16, 8]), (200, [50, 50, 50, 50])])
+async def test_a_batch_takes_its_share_of_what_waits(tmp_path: Path, asks: int, batches: list[int]) -> None:
+    """A quarter of all, but not too few: the service decides the first ones while the shim sends the next."""
+    async with connected(tmp_path) as (_, stream, shim):
+        names = [str(number) for number in range(asks)]
+        for name in names:
+            shim.decider.ask(an_ask(name), Answers())
+        messages = [[ask.call_id for ask in (await stream.next()).asks] for _ in batches]
+        assert list(map(len, messages)) == batches
+        assert [name for message in messages for name in message] == names
+
+
+async def test_a_fifth_batch_waits_until_one_of_four_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two batches may be outstanding; what queues meanwhile becomes one third batch."""
+    """Four batches may be outstanding; what queues meanwhile becomes one fifth batch."""
     monkeypatch.setattr("penstock._client.decider.SLOW_BATCH_S", 1000.0)
     async with connected(tmp_path) as (_, stream, shim):
         answers = Answers()
-        for call_id in ("a", "b"):
+        for call_id in ("a", "b", "c", "d"):
             shim.decider.ask(an_ask(call_id), answers)
             assert [ask.call_id for ask in (await stream.next()).asks] == [call_id]
-        for call_id in ("c", "d"):
+        for call_id in ("e", "f"):
             shim.decider.ask(an_ask(call_id), answers)
             await asyncio.sleep(0.01)
         assert stream.inbox.empty()
         stream.send(allow("a"))
-        assert [ask.call_id for ask in (await stream.next()).asks] == ["c", "d"]
+        assert [ask.call_id for ask in (await stream.next()).asks] == ["e", "f"]
 
 
 async def test_a_slow_batch_does_not_hold_others_back_for_ever(tmp_path: Path) -> None:
-    """Two unanswered batches are passed over after a while."""
+    """Four unanswered batches are passed over after a while."""
     async with connected(tmp_path) as (_, stream, shim):
-        for call_id in ("a", "b", "c", "d", "e"):
+        for call_id in "abcdefghi":
             shim.decider.ask(an_ask(call_id), Answers())
             assert [ask.call_id for ask in (await stream.next()).asks] == [call_id]
 
