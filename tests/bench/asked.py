@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.processes import BenchFailed
 from bench.scenario import PATH, Scenario, fetch
 from bench.wrk import Load, Target
 from e2e.system import System
+from penstock.v1 import recording_pb2
 
 __all__ = ["Asked", "Kept", "shortfalls"]
 
@@ -99,11 +101,8 @@ class Asked(Scenario):
                 "SELECT count(*), coalesce(sum(header ->> '$.effect' = 'allow' AND body ->> '$.details.masks' >= 1), 0)"
                 " FROM audit_entry WHERE log = 'main' AND kind = 'decision'"
             ).fetchone()
-            (calls,) = connection.execute(
-                "SELECT count(*) FROM (SELECT call_id FROM frame GROUP BY call_id HAVING sum(kind = 'request') = 1"
-                " AND sum(kind = 'response') = 1 AND sum(outcome <> '') = 1 AND max(outcome) = 'complete')"
-            ).fetchone()
-        return Kept(decisions, masked, calls)
+            batches = connection.execute("SELECT frames FROM frame_batch").fetchall()
+        return Kept(decisions, masked, _whole_calls(batch for (batch,) in batches))
 
     def _logs(self, folder: Path) -> str:
         return "\n".join(log.read_text()[-2000:] for log in sorted(folder.glob("*.log")))
@@ -112,6 +111,17 @@ class Asked(Scenario):
         """Ends shim and service."""
         if self._system is not None:
             self._system.stop()
+
+
+def _whole_calls(batches: Iterable[bytes]) -> int:
+    """Returns of how many calls there is one request, one response and one outcome, which is "complete"."""
+    whole = [Counter[str]() for _ in range(3)]
+    for batch in batches:
+        for frame in recording_pb2.RecordRequest.FromString(batch).frames:
+            whole[0][frame.call_id] += frame.kind == recording_pb2.FRAME_KIND_REQUEST
+            whole[1][frame.call_id] += frame.kind == recording_pb2.FRAME_KIND_RESPONSE
+            whole[2][frame.call_id] += {"": 0, "complete": 1}.get(frame.outcome, 2)
+    return sum(all(kind[call_id] == 1 for kind in whole) for call_id in whole[0])
 
 
 def shortfalls(kept: Kept, answered: int, cut: int) -> list[str]:

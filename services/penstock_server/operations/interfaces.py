@@ -3,7 +3,7 @@
 Every method raises PenstockError(UNAVAILABLE) if the database cannot be reached or written in time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,12 +14,12 @@ __all__ = [
     "ApprovalStore",
     "AuditLog",
     "AuditReader",
-    "FrameRow",
     "FrameStore",
     "PolicyStore",
     "RevisionRow",
     "SecretRow",
     "SecretStore",
+    "SentFrames",
     "ShimRow",
     "ShimStore",
 ]
@@ -213,29 +213,38 @@ class ShimStore(Protocol):
         ...
 
 
-@dataclass(slots=True)  # read only, but not frozen: that makes it four times as dear to create, and each call has three
-class FrameRow:
-    """Holds one masked frame. headers: (name, value) pairs; masked: spans by kind."""
+class SentFrames(Protocol):
+    """Holds frames of one run as a shim sent them, numbered without a gap; what keeps them need not take them apart."""
 
-    seq: int
-    call_id: str
-    kind: str
-    at_ms: int
-    upstream: str
-    session: str
-    start: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    outcome: str
-    masked: dict[str, int]
+    @property
+    def first(self) -> int:
+        """Number of the first frame; 0 if there is none."""
+        ...
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame; 0 if there is none."""
+        ...
+
+    def content(self) -> list[bytes]:
+        """Returns whatever was taken from requests and responses: lines, labels, header values, bodies."""
+        ...
+
+    def change(self, how: Callable[[bytes, str], bytes]) -> None:
+        """Replaces each piece of content by how(piece, name of its upstream)."""
+        ...
+
+    def encoded(self) -> bytes:
+        """Returns them as penstock.v1.RecordRequest."""
+        ...
 
 
 class FrameStore(Protocol):
-    """Keeps recorded frames."""
+    """Keeps recorded frames, in batches as they came."""
 
-    async def append(self, *, shim: str, run_id: str, frames: Sequence[FrameRow]) -> int:
-        """Stores frames that are not stored yet; returns the highest gapless sequence number of the run on disk.
+    async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
+        """Stores the batch unless all of it is stored already; returns the run's highest gapless number on disk.
 
-        Raises INVALID (FRAME_GAP) if the first new frame does not follow what is stored.
+        Raises INVALID (FRAME_GAP) if it does not follow what is stored.
         """
         ...

@@ -9,7 +9,6 @@ from penstock.v1 import (
     audit_pb2,
     decision_pb2,
     policy_pb2,
-    recording_pb2,
     secret_pb2,
     shim_pb2,
 )
@@ -19,14 +18,13 @@ from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.domain.policy import PrincipalMatch
 from penstock_server.domain.principal import Principal
 from penstock_server.operations.answers import Answer, Outcome, Question
-from penstock_server.operations.interfaces import FrameRow, RevisionRow, SecretRow, ShimRow
+from penstock_server.operations.interfaces import RevisionRow, SecretRow, ShimRow
 from penstock_server.operations.shown_action import action_from_json
 
 __all__ = [
     "approval_to_pb",
     "ask_from_pb",
     "entry_to_pb",
-    "frame_from_pb",
     "number_from_pb",
     "revision_to_pb",
     "secret_to_pb",
@@ -61,13 +59,6 @@ _STATE_TO_PB = {
     State.CANCELLED: approval_pb2.APPROVAL_STATE_CANCELLED,
 }
 _STATE_FROM_PB = {number: state for state, number in _STATE_TO_PB.items()}
-_FRAME_KIND = {
-    recording_pb2.FRAME_KIND_REQUEST: "request",
-    recording_pb2.FRAME_KIND_REQUEST_BODY: "request_body",
-    recording_pb2.FRAME_KIND_RESPONSE: "response",
-    recording_pb2.FRAME_KIND_RESPONSE_BODY: "response_body",
-    recording_pb2.FRAME_KIND_END: "end",
-}
 
 
 def number_from_pb(number: int) -> int:
@@ -238,27 +229,6 @@ def shim_to_pb(row: ShimRow) -> shim_pb2.Shim:
         groups=row.groups,
         created_at_ms=row.created_at_ms,
         revoked_at_ms=row.revoked_at_ms or 0,
-    )
-
-
-def frame_from_pb(frame: recording_pb2.Frame) -> FrameRow:
-    """Returns the row. Raises INVALID if its kind is unknown."""
-    kind = _FRAME_KIND.get(frame.kind)
-    if kind is None:
-        raise _invalid("frame.kind is unknown")
-    headers = tuple([(header.name, header.value.decode("utf-8", "replace")) for header in frame.headers])
-    return FrameRow(
-        seq=frame.seq,
-        call_id=frame.call_id,
-        kind=kind,
-        at_ms=frame.at_ms,
-        upstream=frame.upstream,
-        session=frame.session,
-        start=frame.start,
-        headers=headers,
-        body=frame.body,
-        outcome=frame.outcome,
-        masked=dict(frame.masked),
     )
 
 

@@ -7,8 +7,8 @@ import grpc.aio
 
 from penstock.v1 import recording_pb2, recording_pb2_grpc
 from penstock_server.operations.recording import Recordings
-from penstock_server.rpc.convert import frame_from_pb
 from penstock_server.rpc.edge import calling_shim
+from penstock_server.rpc.sent_frames import PbFrames
 
 __all__ = ["RecordingServicer"]
 
@@ -26,6 +26,5 @@ class RecordingServicer(recording_pb2_grpc.RecordingServiceServicer):
     ) -> AsyncIterator[recording_pb2.RecordResponse]:
         """Stores batches in order until the shim hangs up."""
         async for request in request_iterator:
-            frames = [frame_from_pb(frame) for frame in request.frames]
-            acknowledged = await self._recordings.take(calling_shim(), request.run_id, frames)
+            acknowledged = await self._recordings.take(calling_shim(), request.run_id, PbFrames(request))
             yield recording_pb2.RecordResponse(acknowledged=acknowledged)

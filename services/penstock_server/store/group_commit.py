@@ -30,19 +30,17 @@ __all__ = ["Batch", "GroupCommit", "LogEnd", "Writer"]
 MAX_BATCH = 256
 """Most audit entries in one transaction: with more, the first waits longer than the disk saves."""
 
-FRAMES_BESIDE = 128
-"""Frames in a transaction that agents wait for: half a millisecond of inserts."""
-FRAMES_ALONE = 512
-"""Frames in a transaction that nobody but recorders waits for."""
+FRAME_BYTES_BESIDE = 128 * 1024
+"""Bytes of frames in a transaction that agents wait for; one batch at least."""
+FRAME_BYTES_ALONE = 1024 * 1024
+"""Bytes of frames in a transaction that nobody but recorders waits for."""
 
 Row: TypeAlias = tuple[object, ...]
+FrameRow: TypeAlias = tuple[str, str, int, int, bytes]
 ENTRY_COLUMNS = ("log", "seq", "kind", "call_id", "header", "body", "salt", "commitment", "leaf_hash", "chain_hash")
 """Columns of audit_entry, as rows give them."""
-FRAME_COLUMNS = (
-    *("shim", "run_id", "seq", "call_id", "kind", "at_ms", "upstream", "session", "start"),
-    *("headers", "body", "outcome", "masked"),
-)
-"""Columns of frame, as rows give them."""
+FRAME_COLUMNS = ("shim", "run_id", "first_seq", "last_seq", "frames")
+"""Columns of frame_batch, as rows give them."""
 
 SALT_BYTES = 32
 """Length of the salt of a body's commitment, bytes."""
@@ -61,7 +59,7 @@ class Batch:
     """Holds the rows of one transaction, values in the order of ENTRY_COLUMNS and FRAME_COLUMNS."""
 
     entries: list[Row]
-    frames: list[Row]
+    frames: list[FrameRow]
 
 
 class Writer(Protocol):
@@ -80,12 +78,17 @@ class Writer(Protocol):
         ...
 
 
+_Body: TypeAlias = tuple[str, bytes, bytes]
+"""Body, salt and commitment of an entry."""
+
+
 @dataclass(slots=True)
 class _Job:
     """Holds what one caller wants written, and whom to tell."""
 
     events: Sequence[AuditEvent]
-    frames: list[Row]
+    bodies: list[_Body]
+    frames: list[FrameRow]
     done: "asyncio.Future[list[AuditPosition]]"
 
 
@@ -107,12 +110,16 @@ class GroupCommit:
         self.committed = asyncio.Event()
         """Set at the next commit of entries, after `last`; another one then takes its place, so that all wake once."""
 
-    async def append(self, events: Sequence[AuditEvent], frames: list[Row] | None = None) -> list[AuditPosition]:
+    async def append(self, events: Sequence[AuditEvent], frames: list[FrameRow] | None = None) -> list[AuditPosition]:
         """Returns once all is on disk. Raises UNAVAILABLE if that is not certain."""
         if self._closed:
             raise _unavailable("shutting down")
+        try:
+            bodies = _bodies(events)
+        except ValueError as error:  # text that is not UTF-8
+            raise _unavailable(type(error).__name__) from None
         done: asyncio.Future[list[AuditPosition]] = asyncio.get_running_loop().create_future()
-        (self._events if events else self._frames).append(_Job(events, frames or [], done))
+        (self._events if events else self._frames).append(_Job(events, bodies, frames or [], done))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return await done
@@ -134,7 +141,8 @@ class GroupCommit:
     def _take(self) -> list[_Job]:
         """Removes the next batch: entries first, for agents wait for them; frames ride along, fewer beside entries."""
         jobs = _first(self._events, MAX_BATCH, lambda job: len(job.events))
-        return jobs + _first(self._frames, FRAMES_BESIDE if jobs else FRAMES_ALONE, lambda job: len(job.frames))
+        most = FRAME_BYTES_BESIDE if jobs else FRAME_BYTES_ALONE
+        return jobs + _first(self._frames, most, lambda job: sum(len(encoded) for *_, encoded in job.frames))
 
     async def _commit(self, jobs: list[_Job]) -> None:
         """Writes one batch and tells its waiters; never raises."""
@@ -167,19 +175,26 @@ class GroupCommit:
         """Returns the rows of the jobs, numbered and chained from that end, and the new end."""
         seq, chain = end.seq, end.chain
         batch = Batch([], [])
-        salts = os.urandom(SALT_BYTES * sum(len(job.events) for job in jobs))
         for job in jobs:
-            for event in job.events:
-                at = (seq - end.seq) * SALT_BYTES
-                seq, salt = seq + 1, salts[at : at + SALT_BYTES]
-                header, body = header_json(self.log, seq, event), body_json(event)
-                commitment = body_commitment(salt, body)
+            for event, (body, salt, commitment) in zip(job.events, job.bodies, strict=True):
+                seq += 1
+                header = header_json(self.log, seq, event)
                 leaf = leaf_hash(header, commitment)
                 chain = chain_hash(chain, leaf)
                 row = (self.log, seq, event.kind, event.call_id, header, body, salt, commitment, leaf, chain)
                 batch.entries.append(row)
             batch.frames.extend(job.frames)
         return batch, LogEnd(seq, chain)
+
+
+def _bodies(events: Sequence[AuditEvent]) -> list[_Body]:
+    """Returns what of the entries does not depend on their place; made while the former batch is being written."""
+    salts = os.urandom(SALT_BYTES * len(events))
+    bodies = []
+    for number, event in enumerate(events):
+        body, salt = body_json(event), salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
+        bodies.append((body, salt, body_commitment(salt, body)))
+    return bodies
 
 
 def _first(queue: "deque[_Job]", most: int, size: Callable[[_Job], int]) -> list[_Job]:

@@ -12,7 +12,7 @@ __all__ = [
     "APPROVAL_REVIEW",
     "AUDIT_ENTRY",
     "EPOCH",
-    "FRAME",
+    "FRAME_BATCH",
     "GRANT",
     "GRANT_USE",
     "POLICY_REVISION",
@@ -72,12 +72,8 @@ SECRET_VERSION = _table(
     "secret_version", text="name hosts kek_id", number="version created_at_ms", binary="ciphertext wrapped_key"
 )
 SHIM = _table("shim", text="name upstreams groups", number="created_at_ms revoked_at_ms", binary="token_hash")
-FRAME = _table(
-    "frame",
-    text="shim run_id call_id kind upstream session start headers outcome masked",
-    number="seq at_ms",
-    binary="body",
-)
+FRAME_BATCH = _table("frame_batch", text="shim run_id", number="first_seq last_seq", binary="frames")
+"""frames: a penstock.v1.RecordRequest. Batches of a run may overlap: the one with the lower last_seq came first."""
 AUDIT_ENTRY = _table(
     "audit_entry",
     text="log kind call_id header body",

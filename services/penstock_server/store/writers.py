@@ -13,7 +13,7 @@ from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.store.engine import BUSY_MS, Database
 from penstock_server.store.group_commit import EMPTY_LOG, ENTRY_COLUMNS, FRAME_COLUMNS, Batch, LogEnd, Row
 from penstock_server.store.policies import hold_epoch
-from penstock_server.store.tables import AUDIT_ENTRY, FRAME
+from penstock_server.store.tables import AUDIT_ENTRY, FRAME_BATCH
 from penstock_server.store.work_thread import WorkThread
 
 __all__ = ["PostgresWriter", "SqliteWriter"]
@@ -101,7 +101,7 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> int:
     connection.execute("BEGIN IMMEDIATE")
     epoch: int = connection.execute("SELECT value FROM epoch WHERE id = 1").fetchone()[0]
     _insert_all(connection, "INSERT", "audit_entry", ENTRY_COLUMNS, batch.entries)
-    _insert_all(connection, "INSERT OR IGNORE", "frame", FRAME_COLUMNS, batch.frames)
+    _insert_all(connection, "INSERT OR IGNORE", "frame_batch", FRAME_COLUMNS, batch.frames)
     connection.execute("COMMIT")
     return epoch
 
@@ -144,7 +144,7 @@ class PostgresWriter:
                 await connection.execute(insert(AUDIT_ENTRY), _named(ENTRY_COLUMNS, batch.entries))
             if batch.frames:
                 await connection.execute(
-                    postgresql_insert(FRAME).on_conflict_do_nothing(), _named(FRAME_COLUMNS, batch.frames)
+                    postgresql_insert(FRAME_BATCH).on_conflict_do_nothing(), _named(FRAME_COLUMNS, batch.frames)
                 )
         return epoch
 

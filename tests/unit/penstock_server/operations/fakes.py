@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from penstock.v1.recording_pb2 import Frame, RecordRequest
 from penstock_server.domain.approval import ApprovalRequest, Grant, NewApproval, Person, Redemption, Review, State
 from penstock_server.domain.approval_machine import resolve
 from penstock_server.domain.audit import AuditEntry, AuditEvent, AuditPosition
 from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.domain.principal import Principal
-from penstock_server.operations.interfaces import FrameRow, RevisionRow, RuleRow, SecretRow, ShimRow
+from penstock_server.operations.interfaces import RevisionRow, RuleRow, SecretRow, SentFrames, ShimRow
 
 __all__ = [
     "MemoryApprovals",
@@ -218,11 +219,11 @@ class MemoryShims:
 class MemoryFrames:
     """Keeps frames by shim and run."""
 
-    rows: dict[tuple[str, str], list[FrameRow]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], list[Frame]] = field(default_factory=dict)
 
-    async def append(self, *, shim: str, run_id: str, frames: Sequence[FrameRow]) -> int:
+    async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
         kept = self.rows.setdefault((shim, run_id), [])
-        kept.extend(frame for frame in frames if frame.seq > len(kept))
+        kept.extend(frame for frame in RecordRequest.FromString(batch.encoded()).frames if frame.seq > len(kept))
         return len(kept)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from penstock._core.describe import Action, BodyState, HttpRequest
-from penstock.v1 import action_pb2, approval_pb2, decision_pb2, recording_pb2
+from penstock.v1 import action_pb2, approval_pb2, decision_pb2
 from penstock_server.domain.approval import (
     ApprovalRequest,
     Grant,
@@ -210,40 +210,6 @@ def test_rows_leave_without_what_is_secret() -> None:
     assert convert.shim_to_pb(ShimRow("one", b"", (), (), 5)).revoked_at_ms == 0
     revision = convert.revision_to_pb(RevisionRow(3, "text", bytes(32), "ann", 5, active=True))
     assert (revision.number, revision.author, revision.active, revision.digest) == (3, "ann", True, bytes(32))
-
-
-def test_a_frame_arrives_whole() -> None:
-    """Header values that are no text are kept readable."""
-    frame = recording_pb2.Frame(
-        seq=2**40,
-        call_id=CALL,
-        kind=recording_pb2.FRAME_KIND_RESPONSE,
-        at_ms=5,
-        upstream="billing",
-        session="s",
-        start="200 OK",
-        headers=[action_pb2.Header(name="a", value=b"\xff")],
-        body=b"\x00",
-        outcome="complete",
-        masked={"card": 2, "a": 1},
-    )
-    row = convert.frame_from_pb(frame)
-    assert (row.seq, row.call_id, row.kind, row.at_ms, row.start) == (2**40, CALL, "response", 5, "200 OK")
-    assert row.headers == (("a", "\ufffd"),)
-    assert (row.body, row.outcome, row.masked) == (b"\x00", "complete", {"a": 1, "card": 2})
-
-
-def test_every_kind_of_frame_is_known_and_no_other() -> None:
-    """A shim that sends what is unknown is told so."""
-    kinds = set()
-    for number in recording_pb2.FrameKind.values():
-        frame = recording_pb2.Frame(seq=1, kind=number)  # type: ignore[arg-type] # a number of the enum
-        if number == recording_pb2.FRAME_KIND_UNSPECIFIED:
-            with pytest.raises(PenstockError):
-                convert.frame_from_pb(frame)
-        else:
-            kinds.add(convert.frame_from_pb(frame).kind)
-    assert kinds == {"request", "request_body", "response", "response_body", "end"}
 
 
 def test_an_entry_leaves_whole() -> None:

@@ -21,12 +21,12 @@ from penstock_server.domain.principal import Principal
 from penstock_server.store.group_commit import (
     EMPTY_LOG,
     ENTRY_COLUMNS,
-    FRAMES_BESIDE,
+    FRAME_BYTES_BESIDE,
     MAX_BATCH,
     Batch,
+    FrameRow,
     GroupCommit,
     LogEnd,
-    Row,
 )
 
 pytestmark = pytest.mark.anyio
@@ -104,12 +104,12 @@ async def test_entries_go_first_and_frames_ride_along() -> None:
     """Agents wait for entries: what queued later as an entry is committed before frames that do not fit beside it."""
     writer = MemoryWriter()
     commit = GroupCommit(writer, "main")
-    frames: list[Row] = [("frame",)] * FRAMES_BESIDE
+    frames: list[FrameRow] = [("one", "run", 1, 2, bytes(FRAME_BYTES_BESIDE))]
     recorded = [commit.append((), frames) for _ in range(3)]
     await asyncio.gather(*recorded, commit.append([event(1)]))
     assert [(len(batch.entries), len(batch.frames)) for batch in writer.batches] == [
-        (1, FRAMES_BESIDE),
-        (0, 2 * FRAMES_BESIDE),
+        (1, 1),
+        (0, 2),
     ]
     assert check_chain(writer) == 1
 
@@ -154,6 +154,17 @@ async def test_a_commit_whose_answer_was_lost_does_not_fork_the_chain() -> None:
         await commit.append([event(1)])
     assert (await commit.append([event(2)]))[0].seq == 2
     assert check_chain(writer) == 2
+
+
+async def test_text_that_is_none_fails_its_own_entry_only() -> None:
+    """A lone surrogate has no UTF-8: the others of its time are written."""
+    writer = MemoryWriter()
+    commit = GroupCommit(writer, "main")
+    broken = AuditEvent(id="e", kind="k", at_ms=1, actor=Principal("i", "s"), reason="\ud800")
+    results = await asyncio.gather(commit.append([event(1)]), commit.append([broken]), return_exceptions=True)
+    assert isinstance(results[1], PenstockError) and results[1].reason == "AUDIT_UNAVAILABLE"
+    assert isinstance(results[0], list) and not commit.failing
+    assert check_chain(writer) == 1
 
 
 async def test_a_waiter_that_gives_up_takes_nobody_with_it() -> None:

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
+from penstock.v1.action_pb2 import Header
+from penstock.v1.recording_pb2 import FRAME_KIND_RESPONSE_BODY, Frame, RecordRequest
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store.engine import Database
-from penstock_server.store.migration import at_head, migrate
+from penstock_server.store.migration import _upgrade, at_head, migrate
 
 pytestmark = pytest.mark.anyio
 
@@ -45,17 +47,64 @@ async def test_a_database_of_another_revision_is_told_apart(database_url: str) -
 async def test_migrators_that_start_together_make_one_schema(database_url: str) -> None:
     """Each ends well; the epoch's one row is not made twice."""
     database = Database(database_url)
-    async with database.write() as connection:
-        names = ["grant_use", "access_grant", "approval_review", "request_event", "request_transition"]
-        names += ["approval_requirement", "approval_request", "policy_rule", "active_policy", "policy_revision"]
-        names += ["epoch", "access_lock", "outbox", "secret_version", "shim", "frame", "audit_entry"]
-        for name in [*names, "alembic_version"]:
-            await connection.execute(text(f"DROP TABLE {name}"))
+    await _clear(database)
     assert not await at_head(database)
     done = await asyncio.gather(*(asyncio.to_thread(migrate, database_url) for _ in range(3)))
     assert len(set(done)) == 1
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM epoch"))).scalar_one() == 1
+    assert await at_head(database)
+    await database.close()
+
+
+async def _clear(database: Database) -> None:
+    """Drops every table."""
+    names = ["grant_use", "access_grant", "approval_review", "request_event", "request_transition"]
+    names += ["approval_requirement", "approval_request", "policy_rule", "active_policy", "policy_revision"]
+    names += ["epoch", "access_lock", "outbox", "secret_version", "shim", "frame_batch", "audit_entry"]
+    async with database.write() as connection:
+        for name in [*names, "alembic_version"]:
+            await connection.execute(text(f"DROP TABLE {name}"))
+
+
+async def test_frames_of_the_first_schema_are_moved_into_batches(database_url: str) -> None:
+    """Each with all it held, in order, runs apart; what kept single frames is gone."""
+    database = Database(database_url)
+    await _clear(database)
+    insert = text(
+        "INSERT INTO frame (shim, run_id, seq, call_id, kind, at_ms, upstream, session, start, headers, body, outcome,"
+        " masked) VALUES ('one', :run, :seq, 'c', 'response_body', 5, 'u', 's', '200 é', :headers, :body, 'complete',"
+        " :masked)"
+    )
+    async with database.write() as connection:
+        await connection.run_sync(_upgrade, "0001")
+        for run, count in (("a", 130), ("b", 1)):
+            for seq in range(1, count + 1):
+                row = {"run": run, "seq": seq, "headers": '[["x","é"]]', "body": b"\xff\0", "masked": '{"card":2}'}
+                await connection.execute(insert, row)
+    await asyncio.to_thread(migrate, database_url)
+    async with database.read() as connection:
+        query = "SELECT run_id, first_seq, last_seq, frames FROM frame_batch ORDER BY run_id, first_seq"
+        rows = (await connection.execute(text(query))).all()
+        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    assert [(row.run_id, row.first_seq, row.last_seq) for row in rows] == [("a", 1, 128), ("a", 129, 130), ("b", 1, 1)]
+    frames = [frame for row in rows for frame in RecordRequest.FromString(row.frames).frames]
+    assert [frame.seq for frame in frames] == [*range(1, 131), 1]
+    header = Header(name="x", value="é".encode())
+    assert frames[-1] == Frame(
+        seq=1,
+        call_id="c",
+        kind=FRAME_KIND_RESPONSE_BODY,
+        at_ms=5,
+        upstream="u",
+        session="s",
+        start="200 é",
+        headers=[header],
+        body=b"\xff\0",
+        outcome="complete",
+        masked={"card": 2},
+    )
+    assert "frame" not in tables
     assert await at_head(database)
     await database.close()
 

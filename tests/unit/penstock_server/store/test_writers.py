@@ -10,7 +10,7 @@ from sqlalchemy import text
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store import migrate
 from penstock_server.store.engine import Database, is_sqlite
-from penstock_server.store.group_commit import EMPTY_LOG, FRAME_COLUMNS, Batch, GroupCommit, Row, Writer
+from penstock_server.store.group_commit import EMPTY_LOG, Batch, FrameRow, GroupCommit, Writer
 from penstock_server.store.policies import bump_epoch
 from penstock_server.store.writers import PostgresWriter, SqliteWriter
 from unit.penstock_server.store.test_group_commit import event
@@ -18,10 +18,9 @@ from unit.penstock_server.store.test_group_commit import event
 pytestmark = pytest.mark.anyio
 
 
-def a_frame(number: int) -> Row:
-    """Returns the row of a frame."""
-    values = {"seq": number, "at_ms": 1, "kind": "request", "headers": "[]", "body": b"", "masked": "{}"}
-    return tuple(values.get(column, "") for column in FRAME_COLUMNS)
+def a_batch(number: int) -> FrameRow:
+    """Returns the row of a batch of one frame."""
+    return ("one", "run", number, number, b"frames")
 
 
 async def test_the_end_of_the_log_survives_a_restart(database_url: str) -> None:
@@ -85,12 +84,14 @@ async def test_the_epoch_cannot_move_between_its_reading_and_the_commit(database
 
     before = await bump()
     async with database.write() as blocker:
-        await blocker.execute(text("LOCK TABLE frame IN SHARE MODE"))  # what a batch meets after it read the epoch
-        first = asyncio.create_task(writer.write(Batch([], [a_frame(1)])))
+        await blocker.execute(
+            text("LOCK TABLE frame_batch IN SHARE MODE")
+        )  # what a batch meets after it read the epoch
+        first = asyncio.create_task(writer.write(Batch([], [a_batch(1)])))
         await waiting(1, first)
         bumping = asyncio.create_task(bump())
         await waiting(2, first, bumping)
-        second = asyncio.create_task(writer.write(Batch([], [a_frame(2)])))
+        second = asyncio.create_task(writer.write(Batch([], [a_batch(2)])))
         await waiting(3, first, bumping, second)
         assert not (first.done() or bumping.done() or second.done())
     assert await first == before
