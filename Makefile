@@ -104,7 +104,7 @@ $(LOWEST)/.installed: $(PROJECTS) | python
 $(COMPILED)/.installed: $(SOURCES) $(VENV)/.installed
 	test -x $(COMPILED)/bin/python || $(PYTHON) -m venv $(COMPILED)
 	@$(MAKE) --no-print-directory wheels
-	$(COMPILED)/bin/python $(PIP) install --force-reinstall --no-deps dist/penstock-*.whl
+	$(COMPILED)/bin/python $(PIP) install --force-reinstall --no-deps dist/penstock_shim-*.whl
 	$(COMPILED)/bin/python $(PIP) install -c constraints.txt -e '.[dev]'
 	$(COMPILED)/bin/python tests/compiled.py
 	@touch $@

@@ -19,7 +19,9 @@ def main() -> int:
     hook = tomllib.loads(PROJECT.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
     names = [path.removesuffix(".py").replace("/", ".") for path in hook["include"]]
     plain = [name for name in names if not str(importlib.import_module(name).__file__).endswith(SUFFIXES)]
-    strays = [str(path) for path in files("penstock") or [] if path.suffix == ".so" and path.parts[0] != "penstock"]
+    strays = [
+        str(path) for path in files("penstock-shim") or [] if path.suffix == ".so" and path.parts[0] != "penstock"
+    ]
     for name in plain + strays:
         print(f"not as a compiled wheel should be: {name}", file=sys.stderr)
     return 1 if plain or strays or not names else 0

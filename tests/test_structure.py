@@ -106,7 +106,7 @@ def test_both_distributions_have_one_version() -> None:
     """The server demands exactly the shim of its own version, and the changelog tells of it."""
     server, shim = _project(ROOT), _project(ROOT / "shims")
     assert server["version"] == shim["version"]
-    assert f"penstock=={shim['version']}" in server["dependencies"]
+    assert f"penstock-shim=={shim['version']}" in server["dependencies"]
     assert f"\n## {server['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -28,7 +28,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for project in (ROOT / "shims", ROOT):
         command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(project)]
         _run(command, BUILD_S)
-    return sorted(folder.glob("*.whl"))
+    return [next(folder.glob("penstock_shim-*.whl")), next(folder.glob("penstock_server-*.whl"))]
 
 
 @pytest.fixture(scope="module")

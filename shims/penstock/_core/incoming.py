@@ -99,7 +99,7 @@ def read_head(
     path, query = split_target(target)
     found = mounts.find(path)
     if found is None:
-        reason = "No upstream is mounted here; the first part of the path names one that you may use."
+        reason = "No upstream is mounted at this path: its first part must name one of the policy; ask its admin."
         raise RefusedError(404, "upstream_unknown", reason)
     route, rest = found
     head = _head(route, tuple([header for header in headers if header[0] not in _LENGTH_NAMES]))
