@@ -38,6 +38,8 @@ class Limits:
 class Config:
     """Holds all settings. listen: "unix:/path" or "HOST:PORT". database: SQLAlchemy URL. data: folder of the keys.
 
+    Paths are relative to the file's folder.
+
     node: names this process's audit log; no two processes over one database may have the same.
     """
 
@@ -64,7 +66,7 @@ def load(path: Path) -> Config:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _refusal(path, [FieldProblem(str(path), str(error))]) from None
-    reader = _Reader(found)
+    reader = _Reader(found, path.parent)
     config = reader.config()
     if reader.problems or config is None:
         raise _refusal(path, reader.problems)
@@ -74,8 +76,9 @@ def load(path: Path) -> Config:
 class _Reader:
     """Reads one table, and gathers every problem instead of stopping at the first."""
 
-    def __init__(self, found: dict[str, Any]) -> None:
+    def __init__(self, found: dict[str, Any], folder: Path) -> None:
         self.found = found
+        self._folder = folder
         self.problems: list[FieldProblem] = []
 
     def config(self) -> Config | None:
@@ -116,13 +119,13 @@ class _Reader:
         return Config(
             listen=listen,
             database=database,
-            data=Path(data),
+            data=self._folder / data,
             people_issuer=self._take(self.found, "people_issuer", str, "urn:penstock:dev"),
             node=node,
             unsafe_secret_hosts_from_policy=self._take(self.found, "unsafe_secret_hosts_from_policy", bool, False),
             unsafe_token_service=self._take(self.found, "unsafe_token_service", bool, False),
-            tls_cert=Path(cert) if cert else None,
-            tls_key=Path(key) if key else None,
+            tls_cert=self._folder / cert if cert else None,
+            tls_key=self._folder / key if key else None,
             roles=self._roles(),
             limits=self._limits(),
         )

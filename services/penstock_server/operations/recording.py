@@ -23,7 +23,9 @@ class Recordings:
         Raises INVALID, and UNAUTHENTICATED once the shim is revoked, also on a stream that it opened before.
         """
         if shim.name in self._active.current.revoked:
-            raise PenstockError(Code.UNAUTHENTICATED, "SHIM_REVOKED", "this shim was revoked: enrol it anew")
+            raise PenstockError(
+                Code.UNAUTHENTICATED, "SHIM_REVOKED", "this shim was revoked: enrol one of another name"
+            )
         if len(run_id) != 32 or not all(c in "0123456789abcdef" for c in run_id):
             raise PenstockError(Code.INVALID, "RUN_ID", "a run id has 32 hexadecimal digits")
         redactor = self._active.current.redactor

@@ -31,7 +31,9 @@ class ShimConfigs:
         shim = await self._shims.by_token_hash(token_hash)
         active = self._active.current  # read last: of two calls under way, the later answer is never the older state
         if shim is None or shim.revoked_at_ms is not None:
-            raise PenstockError(Code.UNAUTHENTICATED, "SHIM_REVOKED", "this shim was revoked: enrol it anew")
+            raise PenstockError(
+                Code.UNAUTHENTICATED, "SHIM_REVOKED", "this shim was revoked: enrol one of another name"
+            )
         return decision_pb2.DecideStreamResponse(config=_config(active, shim), epoch=active.snapshot.epoch)
 
 

@@ -94,3 +94,7 @@ def _make_private(url: str) -> None:
             os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             pass
+        except FileNotFoundError:
+            raise PenstockError(
+                Code.UNAVAILABLE, "DATABASE_FOLDER", "the folder of the database file is not there: make it first"
+            ) from None

@@ -45,7 +45,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         + GOOD.replace("unix:/tmp/s.sock", "0.0.0.0:7643")
         + '[tls]\ncert = "c.pem"\nkey = "k.pem"\n[roles]\nadmin = ["ops"]\n[limits]\nmax_pending = 3\n',
     )
-    assert config.tls_cert == Path("c.pem")
+    assert config.tls_cert == tmp_path / "c.pem"
     assert config.unsafe_secret_hosts_from_policy and config.unsafe_token_service
     assert config.roles[Role.ADMIN] == {"ops"}
     assert config.roles[Role.AUDITOR] == {"auditors"}

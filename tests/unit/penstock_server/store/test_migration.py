@@ -117,6 +117,12 @@ async def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path) -> None
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
 
+async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """It is not a database that runs, or has no room."""
+    with pytest.raises(PenstockError, match="is not there: make it first"):
+        await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{tmp_path}/absent/penstock.db")
+
+
 async def test_migrating_again_drops_no_lock_of_this_process(tmp_path: Path) -> None:
     """Closing any descriptor of the file would: then another process might remove the log under an open connection."""
     path = tmp_path / "penstock.db"
