@@ -16,8 +16,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-FRAMES = 128
-"""Frames of a batch that is made here."""
+PAGE = 16
+"""Frames that are read at a time and make a batch: at most 1 MiB of bodies."""
 
 
 def upgrade() -> None:
@@ -35,18 +35,21 @@ def upgrade() -> None:
 
 
 def _move(connection: sa.Connection, batches: sa.Table) -> None:
-    rows = connection.execute(sa.text("SELECT * FROM frame ORDER BY shim, run_id, seq"))
-    for (shim, run_id, _), group in groupby(rows, lambda row: (row.shim, row.run_id, (row.seq - 1) // FRAMES)):
-        request = recording_pb2.RecordRequest(run_id=run_id, frames=[_frame(row) for row in group])
-        connection.execute(
-            batches.insert().values(
-                shim=shim,
-                run_id=run_id,
-                first_seq=request.frames[0].seq,
-                last_seq=request.frames[-1].seq,
-                frames=request.SerializeToString(),
-            )
-        )
+    """Copies page by page: a table of recordings is larger than memory."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE frame IN ACCESS EXCLUSIVE MODE"))  # what came later would be dropped
+    query = sa.text(
+        "SELECT shim, run_id, seq, call_id, kind, at_ms, upstream, session, start, headers, body, outcome, masked"
+        " FROM frame WHERE (shim, run_id, seq) > (:shim, :run_id, :seq) ORDER BY shim, run_id, seq LIMIT :page"
+    )
+    place = {"shim": "", "run_id": "", "seq": 0}
+    while rows := connection.execute(query, {**place, "page": PAGE}).all():
+        for (shim, run_id), group in groupby(rows, lambda row: (row.shim, row.run_id)):
+            request = recording_pb2.RecordRequest(run_id=run_id, frames=[_frame(row) for row in group])
+            first, last = request.frames[0].seq, request.frames[-1].seq
+            row = {"shim": shim, "run_id": run_id, "first_seq": first, "last_seq": last}
+            connection.execute(batches.insert().values(frames=request.SerializeToString(), **row))
+        place = {"shim": rows[-1].shim, "run_id": rows[-1].run_id, "seq": rows[-1].seq}
 
 
 def _frame(row: sa.Row) -> recording_pb2.Frame:

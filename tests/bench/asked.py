@@ -101,8 +101,8 @@ class Asked(Scenario):
                 "SELECT count(*), coalesce(sum(header ->> '$.effect' = 'allow' AND body ->> '$.details.masks' >= 1), 0)"
                 " FROM audit_entry WHERE log = 'main' AND kind = 'decision'"
             ).fetchone()
-            batches = connection.execute("SELECT frames FROM frame_batch").fetchall()
-        return Kept(decisions, masked, _whole_calls(batch for (batch,) in batches))
+            batches = connection.execute("SELECT run_id, frames FROM frame_batch")
+            return Kept(decisions, masked, _whole_calls(batches))
 
     def _logs(self, folder: Path) -> str:
         return "\n".join(log.read_text()[-2000:] for log in sorted(folder.glob("*.log")))
@@ -113,11 +113,15 @@ class Asked(Scenario):
             self._system.stop()
 
 
-def _whole_calls(batches: Iterable[bytes]) -> int:
+def _whole_calls(batches: Iterable[tuple[str, bytes]]) -> int:
     """Returns of how many calls there is one request, one response and one outcome, which is "complete"."""
     whole = [Counter[str]() for _ in range(3)]
-    for batch in batches:
+    seen = set()
+    for run, batch in batches:
         for frame in recording_pb2.RecordRequest.FromString(batch).frames:
+            if (run, frame.seq) in seen:
+                continue
+            seen.add((run, frame.seq))
             whole[0][frame.call_id] += frame.kind == recording_pb2.FRAME_KIND_REQUEST
             whole[1][frame.call_id] += frame.kind == recording_pb2.FRAME_KIND_RESPONSE
             whole[2][frame.call_id] += {"": 0, "complete": 1}.get(frame.outcome, 2)

@@ -227,7 +227,11 @@ class SentFrames(Protocol):
         ...
 
     def content(self) -> list[bytes]:
-        """Returns whatever was taken from requests and responses: lines, labels, header values, bodies."""
+        """Returns whatever was taken from requests and responses, as it came: lines, labels, header values, bodies."""
+        ...
+
+    def after(self, number: int) -> "SentFrames":
+        """Returns those with higher numbers."""
         ...
 
     def change(self, how: Callable[[bytes, str], bytes]) -> None:
@@ -243,7 +247,7 @@ class FrameStore(Protocol):
     """Keeps recorded frames, in batches as they came."""
 
     async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
-        """Stores the batch unless all of it is stored already; returns the run's highest gapless number on disk.
+        """Stores what is not stored yet of the batch; returns a number up to which the run is on disk without a gap.
 
         Raises INVALID (FRAME_GAP) if it does not follow what is stored.
         """

@@ -52,8 +52,13 @@ class PbFrames:
             content.append(body)
 
     def content(self) -> list[bytes]:
-        """Returns whatever was taken from requests and responses."""
+        """Returns whatever was taken from requests and responses, as it came."""
         return self._content
+
+    def after(self, number: int) -> "PbFrames":
+        """Returns those with higher numbers."""
+        frames = [frame for frame in self._request.frames if frame.seq > number]
+        return PbFrames(recording_pb2.RecordRequest(run_id=self._request.run_id, frames=frames))
 
     def change(self, how: Callable[[bytes, str], bytes]) -> None:
         """Replaces each piece of content; what is no text any more stays readable."""

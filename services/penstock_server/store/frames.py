@@ -1,8 +1,12 @@
 """Recorded frames over SQL: whole batches, idempotent by their numbers, written with the audit log's group commit.
 
-A batch that was stored, and whose acknowledgement was lost, may come again with more frames behind it. It is then
-stored whole: batches of a run may overlap, with equal frames in both, but leave no gap between them.
+Frames whose numbers are stored already are left out, so the batches of a run follow each other without gap or overlap.
+Only a shim that sends to two services at once may have a frame stored twice. There is no index by call: what belongs to
+one call is found in the batches of its run.
 """
+
+import asyncio
+from collections import OrderedDict
 
 from sqlalchemy import func, select
 
@@ -18,18 +22,35 @@ MAX_RUNS = 1024
 """Runs whose last number is remembered; others are read again."""
 
 
+class _Run:
+    """Holds what is known of one run. last: its last number on disk; None if it must be read."""
+
+    __slots__ = ("last", "writing")
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        self.writing = asyncio.Lock()
+
+
 class SqlFrameStore:
     """Implements FrameStore."""
 
     def __init__(self, database: Database, commit: GroupCommit) -> None:
         self._database = database
         self._commit = commit
-        self._last: dict[tuple[str, str], int] = {}
+        self._runs: OrderedDict[tuple[str, str], _Run] = OrderedDict()
 
     async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
-        """Stores the batch if any of it is new; returns the last number of the run. Raises INVALID (FRAME_GAP)."""
-        run = (shim, run_id)
-        last = self._last.pop(run, None)
+        """Stores what is new in the batch; returns the last number of the run. Raises INVALID (FRAME_GAP)."""
+        run = self._runs.setdefault((shim, run_id), _Run())
+        self._runs.move_to_end((shim, run_id))
+        while len(self._runs) > MAX_RUNS:
+            self._runs.popitem(last=False)
+        async with run.writing:
+            return await self._append(run, shim, run_id, batch)
+
+    async def _append(self, run: "_Run", shim: str, run_id: str, batch: SentFrames) -> int:
+        last, run.last = run.last, None  # unknown while it is being written, and if that fails
         if last is None or batch.first > last + 1:  # what lies between may have come to another node
             last = await self._stored(shim, run_id)
         if batch.first > last + 1:
@@ -37,11 +58,13 @@ class SqlFrameStore:
                 Code.INVALID, "FRAME_GAP", f"frame {batch.first} does not follow {last}: send the missing ones"
             )
         if batch.last > last:
-            await self._commit.append((), [(shim, run_id, batch.first, batch.last, batch.encoded())])
-            last = batch.last
-        if len(self._last) >= MAX_RUNS:
-            self._last.clear()
-        self._last[run] = last
+            if batch.first <= last:
+                last = await self._stored(shim, run_id)
+                batch = batch.after(last)
+            if batch.last > last:
+                await self._commit.append((), [(shim, run_id, batch.first, batch.last, batch.encoded())])
+                last = batch.last
+        run.last = last
         return last
 
     async def _stored(self, shim: str, run_id: str) -> int:

@@ -36,7 +36,8 @@ FRAME_BYTES_ALONE = 1024 * 1024
 """Bytes of frames in a transaction that nobody but recorders waits for."""
 
 Row: TypeAlias = tuple[object, ...]
-FrameRow: TypeAlias = tuple[str, str, int, int, bytes]
+BatchRow: TypeAlias = tuple[str, str, int, int, bytes]
+"""A row of frame_batch."""
 ENTRY_COLUMNS = ("log", "seq", "kind", "call_id", "header", "body", "salt", "commitment", "leaf_hash", "chain_hash")
 """Columns of audit_entry, as rows give them."""
 FRAME_COLUMNS = ("shim", "run_id", "first_seq", "last_seq", "frames")
@@ -59,7 +60,7 @@ class Batch:
     """Holds the rows of one transaction, values in the order of ENTRY_COLUMNS and FRAME_COLUMNS."""
 
     entries: list[Row]
-    frames: list[FrameRow]
+    frames: list[BatchRow]
 
 
 class Writer(Protocol):
@@ -88,7 +89,7 @@ class _Job:
 
     events: Sequence[AuditEvent]
     bodies: list[_Body]
-    frames: list[FrameRow]
+    frames: list[BatchRow]
     done: "asyncio.Future[list[AuditPosition]]"
 
 
@@ -110,14 +111,14 @@ class GroupCommit:
         self.committed = asyncio.Event()
         """Set at the next commit of entries, after `last`; another one then takes its place, so that all wake once."""
 
-    async def append(self, events: Sequence[AuditEvent], frames: list[FrameRow] | None = None) -> list[AuditPosition]:
-        """Returns once all is on disk. Raises UNAVAILABLE if that is not certain."""
+    async def append(self, events: Sequence[AuditEvent], frames: list[BatchRow] | None = None) -> list[AuditPosition]:
+        """Returns once all is on disk. Raises UNAVAILABLE if that is not certain, and INVALID for text that is none."""
         if self._closed:
             raise _unavailable("shutting down")
         try:
             bodies = _bodies(events)
-        except ValueError as error:  # text that is not UTF-8
-            raise _unavailable(type(error).__name__) from None
+        except UnicodeError:
+            raise PenstockError(Code.INVALID, "TEXT_INVALID", "the audit log takes Unicode text only") from None
         done: asyncio.Future[list[AuditPosition]] = asyncio.get_running_loop().create_future()
         (self._events if events else self._frames).append(_Job(events, bodies, frames or [], done))
         if self._task is None:

@@ -73,7 +73,7 @@ SECRET_VERSION = _table(
 )
 SHIM = _table("shim", text="name upstreams groups", number="created_at_ms revoked_at_ms", binary="token_hash")
 FRAME_BATCH = _table("frame_batch", text="shim run_id", number="first_seq last_seq", binary="frames")
-"""frames: a penstock.v1.RecordRequest. Batches of a run may overlap: the one with the lower last_seq came first."""
+"""frames: a penstock.v1.RecordRequest with the frames first_seq to last_seq."""
 AUDIT_ENTRY = _table(
     "audit_entry",
     text="log kind call_id header body",

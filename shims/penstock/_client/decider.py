@@ -1,8 +1,9 @@
 """Asks the policy service over one DecideStream.
 
-Rules: asks that queue while a message is being written go together in the next one, and at most MAX_OUTSTANDING
-batches wait for an answer. Nothing is asked before the service has sent a configuration. What the service sends is
-handled in its order. No answer is no: a late, void or lost one becomes UNAVAILABLE, and nothing is ever asked again.
+Rules: asks that queue while a message is being written go together in the next ones, each with its share of them, and
+at most MAX_OUTSTANDING batches wait for an answer. Nothing is asked before the service has sent a configuration. What
+the service sends is handled in its order. No answer is no: a late, void or lost one becomes UNAVAILABLE, and nothing is
+ever asked again.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ ANSWER_TIMEOUT_S = 5.0
 MAX_OUTSTANDING = 4
 """Batches without any answer: one each on its way, being judged, being written and being put to use."""
 MIN_BATCH = 16
-"""Asks that always fit into one batch: a message costs as much as ten of them."""
+"""Asks that one batch may take in any case: a message costs as much as ten of them."""
 SLOW_BATCH_S = 0.05
 """A batch without an answer after this many seconds no longer holds others back: one slow ask must not stop all."""
 MAX_BATCH_BYTES = 1024 * 1024
@@ -168,8 +169,8 @@ class StreamDecider:
     def _next_message(self) -> bytes:
         """Joins what may be sent now: all cancellations, and asks up to a batch if one may go; b"" if nothing may.
 
-        A batch takes no more than its share of all that wait: in one that takes everything, shim and service would
-        work in turns, each idle while the other is busy.
+        A batch takes no more than its share of all that are unanswered: with one that takes everything, shim and
+        service would work in turns, each idle while the other is busy.
         """
         parts = [cancelled_field(call_id) for call_id in self._cancelled]
         self._cancelled.clear()
@@ -177,7 +178,7 @@ class StreamDecider:
         if queue and self._outstanding < MAX_OUTSTANDING:
             batch = Batch(asyncio.get_running_loop().time())
             size = 0
-            room = max(MIN_BATCH, len(self._waiting) // MAX_OUTSTANDING)
+            room = max(MIN_BATCH, self._waiting.unanswered // MAX_OUTSTANDING)
             while queue and room:
                 entry = queue[0]
                 if not entry.done:
@@ -240,7 +241,7 @@ class StreamDecider:
         if verdict.outcome is Outcome.PENDING:
             if entry.pending:
                 return
-            entry.pending = True
+            self._waiting.hold(entry)
         else:
             self._waiting.finish(entry.call_id)
             if verdict.outcome is Outcome.UNAVAILABLE:

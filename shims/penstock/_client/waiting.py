@@ -39,6 +39,12 @@ class Waiting:
     def __init__(self) -> None:
         self._by_id: dict[str, Entry] = {}
         self._by_deadline: deque[Entry] = deque()
+        self._pending = 0
+
+    @property
+    def unanswered(self) -> int:
+        """Number of entries without any answer; a pending one has one."""
+        return len(self._by_id) - self._pending
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -57,11 +63,18 @@ class Waiting:
         """Returns the entry of that call id if it still waits."""
         return self._by_id.get(call_id)
 
+    def hold(self, entry: Entry) -> None:
+        """Marks an entry that waits as pending."""
+        if not entry.pending:
+            entry.pending = True
+            self._pending += 1
+
     def finish(self, call_id: str) -> Entry | None:
         """Removes and returns the entry; None if it does not wait."""
         entry = self._by_id.pop(call_id, None)
         if entry is not None:
             entry.done = True
+            self._pending -= entry.pending
         return entry
 
     def expired(self, now: float) -> list[Entry]:
@@ -84,6 +97,7 @@ class Waiting:
         entries = list(self._by_id.values())
         for entry in entries:
             entry.done = True
+        self._pending = 0
         self._by_id.clear()
         self._by_deadline.clear()
         return entries

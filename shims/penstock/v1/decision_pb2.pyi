@@ -96,7 +96,7 @@ global___DecideResponse = DecideResponse
 
 @typing.final
 class DecideStreamRequest(google.protobuf.message.Message):
-    """From the shim: all that queued while the previous write was under way."""
+    """From the shim: what queued while the previous write was under way, or a share of it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

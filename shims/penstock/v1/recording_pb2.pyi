@@ -58,7 +58,7 @@ global___FrameKind = FrameKind
 
 @typing.final
 class RecordRequest(google.protobuf.message.Message):
-    """One batch."""
+    """One batch. It is stored as it is: numbers and meanings of its fields stay for as long as recordings do."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -68,7 +68,7 @@ class RecordRequest(google.protobuf.message.Message):
     """The shim's run that numbers the frames: 32 hexadecimal digits, chosen at its start."""
     @property
     def frames(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Frame]:
-        """Frames, with consecutive sequence numbers; a number that was stored before is skipped."""
+        """Frames, with consecutive sequence numbers; one whose number was acknowledged before is skipped."""
 
     def __init__(
         self,

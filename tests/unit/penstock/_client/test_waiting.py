@@ -26,10 +26,16 @@ def test_finished_and_pending_entries_never_expire() -> None:
     waiting.add(done)
     waiting.add(held)
     assert waiting.finish("a") is done and done.done
-    held.pending = True
+    waiting.hold(held)
+    waiting.hold(held)
+    assert (len(waiting), waiting.unanswered) == (1, 0)
     assert waiting.expired(9.0) == []
     assert waiting.get("b") is held
     assert waiting.next_deadline() is None
+    waiting.add(an_entry("c", 2.0))
+    assert waiting.unanswered == 1
+    waiting.finish("b")
+    assert (len(waiting), waiting.unanswered) == (1, 1)
 
 
 def test_a_call_id_waits_once() -> None:

@@ -31,6 +31,15 @@ def test_what_was_sent_is_kept_as_it_was_sent() -> None:
     assert (nothing.first, nothing.last, nothing.content()) == (0, 0, [])
 
 
+def test_what_was_stored_can_be_left_out() -> None:
+    """By number; nothing may be left."""
+    batch = PbFrames(RecordRequest(run_id=RUN, frames=[frame(4), frame(5), frame(6)]))
+    rest = batch.after(5)
+    assert (rest.first, rest.last) == (6, 6)
+    assert RecordRequest.FromString(rest.encoded()) == RecordRequest(run_id=RUN, frames=[frame(6)])
+    assert batch.after(6).last == 0
+
+
 def test_all_that_agents_and_upstreams_wrote_is_content_and_can_be_changed() -> None:
     """Line, session, header values and body, each with its upstream."""
     headers = [Header(name="a", value=b"one"), Header(name="b", value=b"two")]

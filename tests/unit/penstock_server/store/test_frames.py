@@ -31,6 +31,10 @@ class Sent:
     def change(self, how: Callable[[bytes, str], bytes]) -> None:
         """Does nothing."""
 
+    def after(self, number: int) -> "Sent":
+        """Returns those with higher numbers."""
+        return Sent(number + 1, self.last, self.text) if self.last > number else Sent(0, 0)
+
     def encoded(self) -> bytes:
         """Returns the text."""
         return self.text.encode()
@@ -56,13 +60,13 @@ async def test_a_batch_is_stored_as_it_was_sent(store: Store) -> None:
 
 
 async def test_a_batch_that_is_sent_again_is_stored_once(store: Store) -> None:
-    """One that overlaps is stored whole; the answer is the end of what is on disk."""
+    """What was acknowledged keeps its first version; the answer is the end of what is on disk."""
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 2, "first")) == 2
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 2, "second")) == 2
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(2, 2, "part")) == 2
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 3, "more")) == 3
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(0, 0, "none")) == 3
-    assert await _batches(store) == [(1, 2, b"first"), (1, 3, b"more")]
+    assert await _batches(store) == [(1, 2, b"first"), (3, 3, b"more")]
 
 
 async def test_a_run_may_go_on_at_another_node_and_come_back(store: Store, database_url: str) -> None:
@@ -107,10 +111,31 @@ async def test_a_batch_that_races_with_itself_is_stored_once(store: Store) -> No
     answers = await asyncio.gather(
         *(store.frames.append(shim="one", run_id=RUN, batch=Sent(1, last)) for last in (3, 3, 5, 3, 4, 5))
     )
-    assert max(answers) == 5
-    assert await _numbers(store) == [1, 2, 3, 4, 5]
-    batches = await _batches(store)
-    assert len(batches) == len(set(batches))
+    assert answers == [3, 3, 5, 5, 5, 5]
+    assert [batch[:2] for batch in await _batches(store)] == [(1, 3), (4, 5)]
+
+
+async def test_a_failed_batch_can_be_sent_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on disk is then read, not remembered."""
+    await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 1))
+    with monkeypatch.context() as failing:
+        failing.setattr(store._commit._writer, "write", lambda _: 1 / 0)
+        with pytest.raises(PenstockError):
+            await store.frames.append(shim="one", run_id=RUN, batch=Sent(2, 2))
+    with pytest.raises(PenstockError, match="frame 3 does not follow 1"):
+        await store.frames.append(shim="one", run_id=RUN, batch=Sent(3, 3))
+    assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(2, 3)) == 3
+
+
+async def test_what_another_node_has_stored_is_left_out(store: Store, database_url: str) -> None:
+    """Although this node does not remember it: the first version stays."""
+    other = await open_store(database_url, "other")
+    await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 1, "a"))
+    await other.frames.append(shim="one", run_id=RUN, batch=Sent(2, 5, "b"))
+    assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 3, "forged")) == 5
+    assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(2, 6, "c")) == 6
+    await other.close()
+    assert await _batches(store) == [(1, 1, b"a"), (2, 5, b"b"), (6, 6, b"c")]
 
 
 async def test_what_is_remembered_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,5 +143,5 @@ async def test_what_is_remembered_is_bounded(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(frames, "MAX_RUNS", 2)
     for run in (RUN, OTHER, "c" * 32, "d" * 32):
         await store.frames.append(shim="one", run_id=run, batch=Sent(1, 1))
-    assert len(store.frames._last) <= 2
+    assert len(store.frames._runs) <= 2
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 2)) == 2

@@ -24,7 +24,7 @@ from penstock_server.store.group_commit import (
     FRAME_BYTES_BESIDE,
     MAX_BATCH,
     Batch,
-    FrameRow,
+    BatchRow,
     GroupCommit,
     LogEnd,
 )
@@ -104,7 +104,7 @@ async def test_entries_go_first_and_frames_ride_along() -> None:
     """Agents wait for entries: what queued later as an entry is committed before frames that do not fit beside it."""
     writer = MemoryWriter()
     commit = GroupCommit(writer, "main")
-    frames: list[FrameRow] = [("one", "run", 1, 2, bytes(FRAME_BYTES_BESIDE))]
+    frames: list[BatchRow] = [("one", "run", 1, 2, bytes(FRAME_BYTES_BESIDE))]
     recorded = [commit.append((), frames) for _ in range(3)]
     await asyncio.gather(*recorded, commit.append([event(1)]))
     assert [(len(batch.entries), len(batch.frames)) for batch in writer.batches] == [
@@ -162,7 +162,7 @@ async def test_text_that_is_none_fails_its_own_entry_only() -> None:
     commit = GroupCommit(writer, "main")
     broken = AuditEvent(id="e", kind="k", at_ms=1, actor=Principal("i", "s"), reason="\ud800")
     results = await asyncio.gather(commit.append([event(1)]), commit.append([broken]), return_exceptions=True)
-    assert isinstance(results[1], PenstockError) and results[1].reason == "AUDIT_UNAVAILABLE"
+    assert isinstance(results[1], PenstockError) and results[1].reason == "TEXT_INVALID"
     assert isinstance(results[0], list) and not commit.failing
     assert check_chain(writer) == 1
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from penstock.v1.action_pb2 import Header
-from penstock.v1.recording_pb2 import FRAME_KIND_RESPONSE_BODY, Frame, RecordRequest
+from penstock.v1.recording_pb2 import FRAME_KIND_RESPONSE_BODY, Frame, FrameKind, RecordRequest
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store.engine import Database
 from penstock_server.store.migration import _upgrade, at_head, migrate
@@ -73,25 +73,34 @@ async def test_frames_of_the_first_schema_are_moved_into_batches(database_url: s
     await _clear(database)
     insert = text(
         "INSERT INTO frame (shim, run_id, seq, call_id, kind, at_ms, upstream, session, start, headers, body, outcome,"
-        " masked) VALUES ('one', :run, :seq, 'c', 'response_body', 5, 'u', 's', '200 é', :headers, :body, 'complete',"
+        " masked) VALUES (:shim, :run, :seq, 'c', :kind, 5, 'u', 's', '200 é', :headers, :body, 'complete',"
         " :masked)"
     )
+    kinds = ["request", "response_body", "response", "request_body", "end"]
     async with database.write() as connection:
         await connection.run_sync(_upgrade, "0001")
-        for run, count in (("a", 130), ("b", 1)):
+        for shim, run, count in (("one", "a", 20), ("one", "b", 1), ("two", "a", 5)):
             for seq in range(1, count + 1):
-                row = {"run": run, "seq": seq, "headers": '[["x","é"]]', "body": b"\xff\0", "masked": '{"card":2}'}
-                await connection.execute(insert, row)
+                row = {"shim": shim, "run": run, "seq": seq, "kind": kinds[seq % 5], "headers": '[["x","é"]]'}
+                await connection.execute(insert, {**row, "body": b"\xff\0", "masked": '{"card":2}'})
     await asyncio.to_thread(migrate, database_url)
     async with database.read() as connection:
-        query = "SELECT run_id, first_seq, last_seq, frames FROM frame_batch ORDER BY run_id, first_seq"
+        query = "SELECT shim, run_id, first_seq, last_seq, frames FROM frame_batch ORDER BY shim, run_id, first_seq"
         rows = (await connection.execute(text(query))).all()
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-    assert [(row.run_id, row.first_seq, row.last_seq) for row in rows] == [("a", 1, 128), ("a", 129, 130), ("b", 1, 1)]
+    assert [(row.shim, row.run_id, row.first_seq, row.last_seq) for row in rows] == [
+        ("one", "a", 1, 16),
+        ("one", "a", 17, 20),
+        ("one", "b", 1, 1),
+        ("two", "a", 1, 5),
+    ]
     frames = [frame for row in rows for frame in RecordRequest.FromString(row.frames).frames]
-    assert [frame.seq for frame in frames] == [*range(1, 131), 1]
+    assert [frame.seq for frame in frames] == [*range(1, 21), 1, *range(1, 6)]
+    assert [FrameKind.Name(frame.kind) for frame in frames[-5:]] == [
+        f"FRAME_KIND_{kinds[seq % 5].upper()}" for seq in range(1, 6)
+    ]
     header = Header(name="x", value="é".encode())
-    assert frames[-1] == Frame(
+    assert frames[20] == Frame(
         seq=1,
         call_id="c",
         kind=FRAME_KIND_RESPONSE_BODY,
@@ -115,12 +124,6 @@ async def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path) -> None
     await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{path}")
     for file in os.scandir(tmp_path):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
-
-
-async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    """It is not a database that runs, or has no room."""
-    with pytest.raises(PenstockError, match="is not there: make it first"):
-        await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{tmp_path}/absent/penstock.db")
 
 
 async def test_migrating_again_drops_no_lock_of_this_process(tmp_path: Path) -> None:
@@ -155,5 +158,5 @@ async def test_a_database_that_cannot_be_made_is_unavailable(tmp_path: Path) -> 
     """The refusal names no path."""
     with pytest.raises(PenstockError) as refused:
         await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{tmp_path / 'absent' / 'p.db'}")
-    assert refused.value.reason == "DATABASE_UNAVAILABLE"
+    assert refused.value.reason == "DATABASE_FOLDER"
     assert str(tmp_path) not in refused.value.message

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from penstock_server.domain.errors import PenstockError
 from penstock_server.store import migrate
 from penstock_server.store.engine import Database, is_sqlite
-from penstock_server.store.group_commit import EMPTY_LOG, Batch, FrameRow, GroupCommit, Writer
+from penstock_server.store.group_commit import EMPTY_LOG, Batch, BatchRow, GroupCommit, Writer
 from penstock_server.store.policies import bump_epoch
 from penstock_server.store.writers import PostgresWriter, SqliteWriter
 from unit.penstock_server.store.test_group_commit import event
@@ -18,7 +18,7 @@ from unit.penstock_server.store.test_group_commit import event
 pytestmark = pytest.mark.anyio
 
 
-def a_batch(number: int) -> FrameRow:
+def a_batch(number: int) -> BatchRow:
     """Returns the row of a batch of one frame."""
     return ("one", "run", number, number, b"frames")
 
