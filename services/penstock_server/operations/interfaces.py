@@ -3,7 +3,7 @@
 Every method raises PenstockError(UNAVAILABLE) if the database cannot be reached or written in time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -227,15 +227,15 @@ class SentFrames(Protocol):
         ...
 
     def content(self) -> list[bytes]:
-        """Returns whatever was taken from requests and responses, as it came: lines, labels, header values, bodies."""
+        """Returns whatever was taken from requests and responses, as it came: lines, labels, headers, bodies."""
         ...
 
     def after(self, number: int) -> "SentFrames":
         """Returns those with higher numbers."""
         ...
 
-    def change(self, how: Callable[[bytes, str], bytes]) -> None:
-        """Replaces each piece of content by how(piece, name of its upstream)."""
+    def change(self, how: Callable[[bytes, str], bytes]) -> Iterator[None]:
+        """Replaces each piece of content by how(piece, name of its upstream), one frame a step."""
         ...
 
     def encoded(self) -> bytes:
@@ -245,6 +245,10 @@ class SentFrames(Protocol):
 
 class FrameStore(Protocol):
     """Keeps recorded frames, in batches as they came."""
+
+    def forget(self, shim: str) -> None:
+        """Forgets what is known of the shim's runs: they may have gone on at another node meanwhile."""
+        ...
 
     async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
         """Stores what is not stored yet of the batch; returns a number up to which the run is on disk without a gap.

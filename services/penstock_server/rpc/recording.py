@@ -25,6 +25,7 @@ class RecordingServicer(recording_pb2_grpc.RecordingServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[recording_pb2.RecordResponse]:
         """Stores batches in order until the shim hangs up."""
+        self._recordings.begin(calling_shim())
         async for request in request_iterator:
-            acknowledged = await self._recordings.take(calling_shim(), request.run_id, PbFrames(request))
+            acknowledged = await self._recordings.take(calling_shim(), request.run_id, PbFrames.read(request))
             yield recording_pb2.RecordResponse(acknowledged=acknowledged)

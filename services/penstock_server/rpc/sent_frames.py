@@ -3,7 +3,7 @@
 A recorded exchange costs two frames, and every decision waits behind them: nothing here copies more than it must.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from penstock.v1 import recording_pb2
 from penstock_server.domain.errors import Code, PenstockError
@@ -17,16 +17,22 @@ _KINDS = frozenset(recording_pb2.FrameKind.values()) - {recording_pb2.FRAME_KIND
 
 
 class PbFrames:
-    """Implements operations.interfaces.SentFrames. Raises INVALID for a gap, an unknown kind and a body too large."""
+    """Implements operations.interfaces.SentFrames; `read` makes it from what a shim sent."""
 
-    def __init__(self, request: recording_pb2.RecordRequest) -> None:
-        request.DiscardUnknownFields()  # they would be stored without being scanned
+    def __init__(self, request: recording_pb2.RecordRequest, content: list[bytes]) -> None:
         self._request = request
-        self._content: list[bytes] = []
+        self._content = content
         frames = request.frames
-        self.first = seq = frames[0].seq if frames else 0
-        self.last = seq + len(frames) - 1 if frames else 0
-        for expected, frame in enumerate(frames, seq or 1):
+        self.first = frames[0].seq if frames else 0
+        self.last = frames[-1].seq if frames else 0
+
+    @classmethod
+    def read(cls, request: recording_pb2.RecordRequest) -> "PbFrames":
+        """Returns the batch. Raises INVALID for a gap, an unknown kind and a body that is too large."""
+        request.DiscardUnknownFields()  # they would be stored without being scanned
+        content: list[bytes] = []
+        frames = request.frames
+        for expected, frame in enumerate(frames, (frames[0].seq or 1) if frames else 1):
             if frame.seq != expected:
                 raise PenstockError(
                     Code.INVALID,
@@ -35,40 +41,52 @@ class PbFrames:
                 )
             if frame.kind not in _KINDS:
                 raise PenstockError(Code.INVALID, "MESSAGE_INVALID", "frame.kind is unknown")
-            self._add(frame)
-
-    def _add(self, frame: recording_pb2.Frame) -> None:
-        content = self._content
-        if start := frame.start:
-            content.append(start.encode())
-        if session := frame.session:
-            content.append(session.encode())
-        content.extend([header.value for header in frame.headers])
-        if body := frame.body:
-            if len(body) > MAX_BODY:
+            if len(frame.body) > MAX_BODY:
                 raise PenstockError(
                     Code.INVALID, "FRAME_TOO_LARGE", f"a frame's body has at most {MAX_BODY} bytes: split it"
                 )
-            content.append(body)
+            content.extend(_content(frame))
+        return cls(request, content)
 
     def content(self) -> list[bytes]:
         """Returns whatever was taken from requests and responses, as it came."""
         return self._content
 
     def after(self, number: int) -> "PbFrames":
-        """Returns those with higher numbers."""
+        """Returns those with higher numbers, without their content."""
         frames = [frame for frame in self._request.frames if frame.seq > number]
-        return PbFrames(recording_pb2.RecordRequest(run_id=self._request.run_id, frames=frames))
+        return PbFrames(recording_pb2.RecordRequest(run_id=self._request.run_id, frames=frames), [])
 
-    def change(self, how: Callable[[bytes, str], bytes]) -> None:
-        """Replaces each piece of content; what is no text any more stays readable."""
+    def change(self, how: Callable[[bytes, str], bytes]) -> Iterator[None]:
+        """Replaces each piece of content, and yields after each frame; what is no text any more stays readable.
+
+        A body may grow beyond its limit: a token can be longer than what it stands for.
+        """
         for frame in self._request.frames:
-            frame.start = how(frame.start.encode(), frame.upstream).decode("utf-8", "replace")
-            frame.session = how(frame.session.encode(), frame.upstream).decode("utf-8", "replace")
+            upstream = frame.upstream
+            frame.start = how(frame.start.encode(), upstream).decode("utf-8", "replace")
+            frame.session = how(frame.session.encode(), upstream).decode("utf-8", "replace")
             for header in frame.headers:
-                header.value = how(header.value, frame.upstream)
-            frame.body = how(frame.body, frame.upstream)
+                header.name = how(header.name.encode(), upstream).decode("utf-8", "replace")
+                header.value = how(header.value, upstream)
+            frame.body = how(frame.body, upstream)
+            yield
 
     def encoded(self) -> bytes:
         """Returns them as penstock.v1.RecordRequest."""
         return self._request.SerializeToString()
+
+
+def _content(frame: recording_pb2.Frame) -> list[bytes]:
+    """Returns the pieces that are not empty."""
+    content = []
+    if start := frame.start:
+        content.append(start.encode())
+    if session := frame.session:
+        content.append(session.encode())
+    for header in frame.headers:
+        content.append(header.name.encode())
+        content.append(header.value)
+    if body := frame.body:
+        content.append(body)
+    return content

@@ -40,32 +40,40 @@ class SqlFrameStore:
         self._commit = commit
         self._runs: OrderedDict[tuple[str, str], _Run] = OrderedDict()
 
+    def forget(self, shim: str) -> None:
+        """Forgets where the shim's runs end; what is being written is known again once it is on disk."""
+        for (name, _), run in self._runs.items():
+            if name == shim:
+                run.last = None
+
     async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
         """Stores what is new in the batch; returns the last number of the run. Raises INVALID (FRAME_GAP)."""
         run = self._runs.setdefault((shim, run_id), _Run())
         self._runs.move_to_end((shim, run_id))
-        while len(self._runs) > MAX_RUNS:
-            self._runs.popitem(last=False)
-        async with run.writing:
-            return await self._append(run, shim, run_id, batch)
+        if len(self._runs) > MAX_RUNS:
+            oldest = next((key for key, one in self._runs.items() if not one.writing.locked()), (shim, run_id))
+            del self._runs[oldest]
+        work = asyncio.get_running_loop().create_task(self._append(run, shim, run_id, batch))
+        return await asyncio.shield(work)  # a caller that has gone does not let the next one in before this is on disk
 
     async def _append(self, run: "_Run", shim: str, run_id: str, batch: SentFrames) -> int:
-        last, run.last = run.last, None  # unknown while it is being written, and if that fails
-        if last is None or batch.first > last + 1:  # what lies between may have come to another node
-            last = await self._stored(shim, run_id)
-        if batch.first > last + 1:
-            raise PenstockError(
-                Code.INVALID, "FRAME_GAP", f"frame {batch.first} does not follow {last}: send the missing ones"
-            )
-        if batch.last > last:
-            if batch.first <= last:
+        async with run.writing:
+            last, run.last = run.last, None  # unknown while it is being written, and if that fails
+            if last is None or batch.first > last + 1:  # what lies between may have come to another node
                 last = await self._stored(shim, run_id)
-                batch = batch.after(last)
+            if batch.first > last + 1:
+                raise PenstockError(
+                    Code.INVALID, "FRAME_GAP", f"frame {batch.first} does not follow {last}: send the missing ones"
+                )
             if batch.last > last:
-                await self._commit.append((), [(shim, run_id, batch.first, batch.last, batch.encoded())])
-                last = batch.last
-        run.last = last
-        return last
+                if batch.first <= last:
+                    last = await self._stored(shim, run_id)
+                    batch = batch.after(last)
+                if batch.last > last:
+                    await self._commit.append((), [(shim, run_id, batch.first, batch.last, batch.encoded())])
+                    last = batch.last
+            run.last = last
+            return last
 
     async def _stored(self, shim: str, run_id: str) -> int:
         query = select(func.max(FRAME_BATCH.c.last_seq)).where(

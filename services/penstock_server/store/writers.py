@@ -26,10 +26,11 @@ _CHUNKS = (64, 16, 4, 1)
 
 
 @lru_cache
-def _insert(verb: str, table: str, columns: tuple[str, ...], rows: int) -> str:
+def _insert(table: str, columns: tuple[str, ...], tail: str, rows: int) -> str:
     """Returns the statement that inserts that many rows."""
     row = f"({', '.join('?' for _ in columns)})"
-    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+    values = ", ".join([row] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}{tail}"  # noqa: S608 (constants of this module)
 
 
 class SqliteWriter:
@@ -100,21 +101,21 @@ def _end(connection: sqlite3.Connection, log: str) -> LogEnd:
 def _write(connection: sqlite3.Connection, batch: Batch) -> int:
     connection.execute("BEGIN IMMEDIATE")
     epoch: int = connection.execute("SELECT value FROM epoch WHERE id = 1").fetchone()[0]
-    _insert_all(connection, "INSERT", "audit_entry", ENTRY_COLUMNS, batch.entries)
-    _insert_all(connection, "INSERT OR IGNORE", "frame_batch", FRAME_COLUMNS, batch.frames)
+    _insert_all(connection, "audit_entry", ENTRY_COLUMNS, batch.entries)
+    _insert_all(connection, "frame_batch", FRAME_COLUMNS, batch.frames, " ON CONFLICT DO NOTHING")
     connection.execute("COMMIT")
     return epoch
 
 
 def _insert_all(
-    connection: sqlite3.Connection, verb: str, table: str, columns: tuple[str, ...], rows: Sequence[Row]
+    connection: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row], tail: str = ""
 ) -> None:
     """Inserts rows, many in each statement: between two statements this thread waits for the interpreter's lock."""
     at = 0
     for size in _CHUNKS:
         while len(rows) - at >= size:
             values = [value for row in rows[at : at + size] for value in row]
-            connection.execute(_insert(verb, table, columns, size), values)
+            connection.execute(_insert(table, columns, tail, size), values)
             at += size
 
 

@@ -111,6 +111,10 @@ class StreamDecider:
         if not entry.wire:
             self._cancelled.append(entry.call_id)
             self._wake.set()
+        if entry.batch is not None:
+            entry.batch.wanted -= 1
+            if not entry.batch.wanted:
+                self._release(entry.batch)
 
     async def run(self) -> None:
         """Keeps a stream open until cancelled; every loss answers what waits with UNAVAILABLE."""
@@ -189,6 +193,7 @@ class StreamDecider:
                     parts.append(entry.wire)
                     entry.wire = b""
                     entry.batch = batch
+                    batch.wanted += 1
                 queue.popleft()
             if size:
                 self._count(batch)

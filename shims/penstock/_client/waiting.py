@@ -9,12 +9,16 @@ __all__ = ["Batch", "Entry", "Waiting"]
 
 
 class Batch:
-    """Counts as outstanding until the first answer to one of its asks, or until it is old."""
+    """Counts as outstanding until the first answer to one of its asks, until none is wanted, or until it is old.
 
-    __slots__ = ("open", "sent_at")
+    wanted: how many of its asks were not withdrawn.
+    """
+
+    __slots__ = ("open", "sent_at", "wanted")
 
     def __init__(self, sent_at: float) -> None:
         self.open = True
+        self.wanted = 0
         self.sent_at = sent_at
 
 

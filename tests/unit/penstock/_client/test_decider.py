@@ -152,6 +152,23 @@ async def test_a_fifth_batch_waits_until_one_of_four_is_answered(
         assert [ask.call_id for ask in (await stream.next()).asks] == ["e", "f"]
 
 
+async def test_a_batch_that_nobody_waits_for_holds_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agents that ask and hang up would otherwise slow all others down."""
+    monkeypatch.setattr("penstock._client.decider.SLOW_BATCH_S", 1000.0)
+    async with connected(tmp_path) as (_, stream, shim):
+        for call_id in "abcd":
+            shim.decider.ask(an_ask(call_id), Answers())
+            assert [ask.call_id for ask in (await stream.next()).asks] == [call_id]
+        shim.decider.ask(an_ask("e"), Answers())
+        shim.decider.cancel("b")
+        message = await stream.next()
+        if not message.asks:
+            message = await stream.next()
+        assert [ask.call_id for ask in message.asks] == ["e"]
+
+
 async def test_a_slow_batch_does_not_hold_others_back_for_ever(tmp_path: Path) -> None:
     """Four unanswered batches are passed over after a while."""
     async with connected(tmp_path) as (_, stream, shim):

@@ -221,6 +221,9 @@ class MemoryFrames:
 
     rows: dict[tuple[str, str], list[Frame]] = field(default_factory=dict)
 
+    def forget(self, shim: str) -> None:
+        """Remembers nothing but rows."""
+
     async def append(self, *, shim: str, run_id: str, batch: SentFrames) -> int:
         kept = self.rows.setdefault((shim, run_id), [])
         kept.extend(frame for frame in RecordRequest.FromString(batch.encoded()).frames if frame.seq > len(kept))

@@ -1,5 +1,6 @@
 """Tests of recording: masked once more, from shims that may, and nothing that is not understood."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def frame(seq: int = 1, **changes: Any) -> Frame:
 
 def sent(*frames: Frame) -> PbFrames:
     """Returns the batch as rpc/ hands it on."""
-    return PbFrames(RecordRequest(run_id=RUN, frames=frames))
+    return PbFrames.read(RecordRequest(run_id=RUN, frames=frames))
 
 
 async def test_what_holds_no_secret_is_kept_byte_for_byte(world: World) -> None:
@@ -41,6 +42,7 @@ async def test_a_planted_secret_is_masked_wherever_a_frame_holds_it(world: World
         frame(2, session=SECRET),
         frame(2, headers=[Header(name="x-key", value=b"a"), Header(name="b", value=b"a " + key + b" c")]),
         frame(2, headers=[Header(name="x-key", value=b"\xff" + key)]),
+        frame(2, headers=[Header(name=SECRET, value=b"v")]),
         frame(2, body=b"\xff" + key + b"\0"),
         frame(2, body=key),
     ]
@@ -50,6 +52,30 @@ async def test_a_planted_secret_is_masked_wherever_a_frame_holds_it(world: World
         assert clean == frame(1)
         assert key not in kept.SerializeToString()
         assert "«billing-key:".encode() in kept.SerializeToString()
+
+
+async def test_what_is_large_is_scanned_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret is found in each of them, and between two of them others get their turn."""
+    monkeypatch.setattr("penstock_server.operations.recording.STEP_BYTES", 100)
+    key = SECRET.encode()
+    frames = [frame(number, body=b"x" * 90) for number in range(1, 9)]
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await world.recordings.take(SHIM, RUN, sent(*frames))
+    assert turns >= len(frames)
+    task.cancel()
+    for at in range(8):
+        planted = [frame(number, body=key if number == at + 1 else b"x" * 90) for number in range(1, 9)]
+        run = f"{at:032x}"
+        await world.recordings.take(SHIM, run, sent(*planted))
+        assert all(key not in kept.body for kept in world.frames.rows["one", run])
 
 
 async def test_a_secret_that_was_just_stored_is_masked(world: World) -> None:

@@ -1,7 +1,7 @@
 """Tests of recorded frames: each once, none missing, whatever is sent again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -28,8 +28,9 @@ class Sent:
         """Returns nothing: the store does not look."""
         return []
 
-    def change(self, how: Callable[[bytes, str], bytes]) -> None:
-        """Does nothing."""
+    def change(self, how: Callable[[bytes, str], bytes]) -> Iterator[None]:
+        """Changes nothing."""
+        return iter(())
 
     def after(self, number: int) -> "Sent":
         """Returns those with higher numbers."""
@@ -125,6 +126,27 @@ async def test_a_failed_batch_can_be_sent_again(store: Store, monkeypatch: pytes
     with pytest.raises(PenstockError, match="frame 3 does not follow 1"):
         await store.frames.append(shim="one", run_id=RUN, batch=Sent(3, 3))
     assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(2, 3)) == 3
+
+
+async def test_a_run_that_comes_back_from_another_node_is_read_again(store: Store, database_url: str) -> None:
+    """A shim opens a new stream then, and what was remembered here may be old."""
+    other = await open_store(database_url, "other")
+    await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 5, "a"))
+    await other.frames.append(shim="one", run_id=RUN, batch=Sent(6, 10, "b"))
+    store.frames.forget("one")
+    assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(6, 8, "forged")) == 10
+    await other.close()
+    assert [batch[:2] for batch in await _batches(store)] == [(1, 5), (6, 10)]
+
+
+async def test_a_caller_that_has_gone_does_not_let_the_next_one_in_early(store: Store) -> None:
+    """A broken stream's batch is still being written when it comes again with other bounds."""
+    leaving = asyncio.create_task(store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 3, "a")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await store.frames.append(shim="one", run_id=RUN, batch=Sent(1, 5, "b")) == 5
+    assert [batch[:2] for batch in await _batches(store)] == [(1, 3), (4, 5)]
 
 
 async def test_what_another_node_has_stored_is_left_out(store: Store, database_url: str) -> None:
