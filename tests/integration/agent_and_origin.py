@@ -197,8 +197,12 @@ async def running(
     tls: ssl.SSLContext | None = None,
     known: tuple[KnownValue, ...] = (),
     host: str = "127.0.0.1",
+    also: tuple[str, ...] = (),
 ) -> AsyncIterator[Shim]:
-    """Runs a shim before the origin on that port. tls: how it verifies the origin, plain if None."""
+    """Runs a shim before the origin on that port. tls: how it verifies the origin, plain if None.
+
+    also: where it listens besides a free port of loopback.
+    """
     url = f"{'https' if tls else 'http'}://{host}:{port}"
     if judge is not allow_bare:
         known = (*known, KnownValue("upstream-key", CREDENTIAL[1]))
@@ -206,8 +210,8 @@ async def running(
     decider, recorder = FakeDecider([], config, judge), FakeRecorder()
     shim = HttpShim(decider, recorder, limits, tls)
     decider.push(config)
-    _, listening = await shim.start("127.0.0.1", 0)
-    running = Shim(shim, listening, decider, recorder)
+    first, *_ = await shim.start("127.0.0.1:0", *also)
+    running = Shim(shim, int(first.rpartition(":")[2]), decider, recorder)
     try:
         yield running
     finally:

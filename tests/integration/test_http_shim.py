@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -51,6 +52,20 @@ def forwarded(port: int, start: str, *lines: str, body: bytes = b"") -> bytes:
     framing = [f"content-length: {len(body)}"] if body else []
     credential = [f"x-api-key: {CREDENTIAL[1].decode()}"]
     return "\r\n".join([*head, "accept-encoding: identity", *credential, *framing, "", ""]).encode() + body
+
+
+async def test_a_unix_socket_serves_as_a_port_does(origin: Origin) -> None:
+    """One shim, two ways in, the same answers and the same rules."""
+    with tempfile.TemporaryDirectory(prefix="pst-") as folder:
+        async with running(origin.port, also=(f"unix:{folder}/s",)) as shim:
+            agents = [await shim.agent(), Agent(*await asyncio.open_unix_connection(f"{folder}/s"))]
+            shim.agents.append(agents[1])
+            for number, agent in enumerate(agents):
+                await agent.send(get(f"/billing/{number}"))
+                assert await agent.answer() == (200, forwarded(origin.port, f"GET /{number}"))
+                await agent.send(get("/billing/no"))
+                assert (await agent.answer())[0] == 403
+            assert shim.paths == ["/0", "/no", "/1", "/no"]
 
 
 async def test_a_connection_serves_many_requests(origin: Origin, shim: Shim, agent: Agent) -> None:

@@ -2,7 +2,7 @@
 
     service = "unix:/run/penstock/service.sock"   # or "HOST:PORT", then always TLS off loopback
     token_file = "shim.token"                     # enrolment token; readable by nobody else
-    listen = "127.0.0.1:8080"
+    listen = "127.0.0.1:8080"                     # or "unix:/PATH", or a list of both
     unsafe_plain_listen = false                   # true: listen off loopback, where tokens cross in the clear
     upstream_ca = "upstreams.pem"                 # optional: further authorities of upstreams
     [tls]
@@ -40,21 +40,21 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """Holds a valid configuration of `penstock http`. limits: fields of penstock.http.Limits that differ."""
+    """Holds a valid configuration of `penstock http`. listen: HOST:PORT or unix:/PATH each.
+
+    limits: fields of penstock.http.Limits that differ.
+    """
 
     service: str
     token: str = field(repr=False)
-    host: str
-    port: int
+    listen: tuple[str, ...]
     ca: Path | None = None
     upstream_ca: Path | None = None
     limits: dict[str, int | float] = field(default_factory=dict)
 
-    def plain_off_loopback(self) -> bool:
-        """Returns True if other machines or containers may reach the listener, which is plain HTTP."""
-        from penstock._client.channel import is_loopback
-
-        return not is_loopback(self.host)
+    def exposed(self) -> list[str]:
+        """Returns the listeners that other machines or containers may reach, which are plain HTTP."""
+        return [address for address in self.listen if _is_exposed(address)]
 
 
 def load(path: Path, limits_type: type[Any]) -> HttpConfig:
@@ -87,8 +87,8 @@ class _Reader:
             if key not in self._table:
                 self.problems.append(f"{key} is missing")
         service = self._service()
-        host, port = self._listen()
-        self._plain(host)
+        listen = self._listen()
+        self._plain(listen)
         token = self._token()
         tls = self._section("tls")
         self._unknown("tls.", tls, ("ca",))
@@ -99,7 +99,7 @@ class _Reader:
         limits = self._limits()
         if self.problems:
             return None
-        return HttpConfig(service, token, host, port, ca, upstream_ca, limits)
+        return HttpConfig(service, token, listen, ca, upstream_ca, limits)
 
     def _unknown(self, place: str, table: dict[str, Any], known: Iterable[str]) -> None:
         known = tuple(known)
@@ -138,32 +138,38 @@ class _Reader:
             self.problems.append(f"service: {error}")
         return service
 
-    def _listen(self) -> tuple[str, int]:
-        listen = self._text("listen", self._table.get("listen"))
-        if not listen:
-            return "", 0
-        host, _, port = listen.rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            host = ""
-        if host and port.isascii() and port.isdigit() and int(port) < 65536:
-            return host, int(port)
-        self.problems.append(f"listen: {listen!r}: write HOST:PORT, with port 0 for any free one")
-        return "", 0
+    def _listen(self) -> tuple[str, ...]:
+        from penstock.http.listener import split_port
 
-    def _plain(self, host: str) -> None:
-        """Notes a listener that others can reach in plain HTTP, unless that is said to be meant."""
-        from penstock._client.channel import is_loopback
+        found = self._table.get("listen")
+        texts = [self._text("listen", one) for one in (found if isinstance(found, list) else [found])]
+        if found == [] or len(set(texts)) < len(texts):
+            self.problems.append("listen: name at least one address, and each once")
+        addresses = []
+        for text in filter(None, texts):
+            if text.startswith("unix:") and len(text) > len("unix:"):
+                addresses.append(f"unix:{(self._folder / text.removeprefix('unix:')).absolute()}")
+                continue
+            try:
+                split_port(text)
+            except ValueError as error:
+                self.problems.append(f"listen: {error}")
+            else:
+                addresses.append(text)
+        return tuple(addresses)
 
+    def _plain(self, addresses: tuple[str, ...]) -> None:
+        """Notes listeners that others can reach in plain HTTP, unless that is said to be meant."""
         unsafe = self._table.get("unsafe_plain_listen", False)
         if not isinstance(unsafe, bool):
             self.problems.append("unsafe_plain_listen must be true or false")
-        elif host and not unsafe and not is_loopback(host):
-            self.problems.append(
-                f"listen: {host} is reachable from elsewhere, and the listener speaks plain HTTP: listen on loopback, "
-                "or say unsafe_plain_listen = true if only agents can reach it"
-            )
+        elif not unsafe:
+            self.problems += [
+                f"listen: {address} is reachable from elsewhere, and the listener speaks plain HTTP: listen on "
+                "loopback, or say unsafe_plain_listen = true if only agents can reach it"
+                for address in addresses
+                if _is_exposed(address)
+            ]
 
     def _file(self, key: str, value: object) -> Path | None:
         name = self._text(key, value)
@@ -199,6 +205,13 @@ class _Reader:
             else:
                 limits[key] = value
         return limits
+
+
+def _is_exposed(address: str) -> bool:
+    from penstock._client.channel import is_loopback
+    from penstock.http.listener import split_port
+
+    return not address.startswith("unix:") and not is_loopback(split_port(address)[0])
 
 
 def _read_token(path: Path) -> str:

@@ -37,7 +37,7 @@ FLUSH_S = 4.0
 def http(path: Path) -> None:
     """Run the HTTP shim: a reverse proxy that asks before it forwards.
 
-    Run it as another user, or in another container, than the agent. Prints "ready URL" when it has the service's
+    Run it as another user, or in another container, than the agent. Prints "ready URL ..." once it has the service's
     configuration; ends with code 0 on SIGTERM or SIGINT, after what is under way.
     """
     from penstock.cli.config import ConfigError, load
@@ -51,9 +51,9 @@ def http(path: Path) -> None:
         raise Failure(USAGE, str(error)) from None
     if not forbid_dumps():
         click.echo("penstock: warning: this system cannot protect the shim's memory from its own user", err=True)
-    if config.plain_off_loopback():
+    for address in config.exposed():
         click.echo(
-            f"penstock: warning: {config.host} is reachable from elsewhere in plain HTTP; let agents alone reach it",
+            f"penstock: warning: {address} is reachable from elsewhere in plain HTTP; let agents alone reach it",
             err=True,
         )
     run(_serve(config))
@@ -78,14 +78,13 @@ async def _serve(config: "HttpConfig") -> None:
     limits = Limits(**config.limits)  # type: ignore[arg-type]  # checked against the fields when the file was read
     shim = HttpShim(client.decider, client.recorder, limits, upstream_tls)
     try:
-        host, port = await shim.start(config.host, config.port)
+        urls = await shim.start(*config.listen)
     except OSError as error:
-        raise Failure(FAILED, f"cannot listen on {config.host}:{config.port}: {error.strerror or error}") from None
+        raise Failure(FAILED, f"cannot listen on {error.filename}: {error.strerror or error}") from None
     await client.start()
     try:
         if await _first(configured, stop):
-            shown = f"[{host}]" if ":" in host else host
-            click.echo(f"ready http://{shown}:{port}")
+            click.echo(f"ready {' '.join(urls)}")
             sys.stdout.flush()
             await stop.wait()
     finally:

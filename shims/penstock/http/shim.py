@@ -18,6 +18,7 @@ from penstock._core.limits import Limits
 from penstock._core.mounts import Mounts, Route
 from penstock._core.verdict import ShimConfig
 from penstock.http.client_side import ClientConnection
+from penstock.http.listener import Listener
 from penstock.http.pool import Pool
 
 __all__ = ["HttpShim", "Hub"]
@@ -26,8 +27,6 @@ TICK_S = 0.25
 """How often deadlines are looked at, seconds: holds and time-outs are that exact."""
 CUT_S = 10.0
 """How long the service may be away before live answers are cut, seconds (architecture, section 4)."""
-BACKLOG = 1024
-"""Connections that may wait to be accepted."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,24 +78,35 @@ class HttpShim:
                 key=secrets.token_bytes(32),
             )
         )
-        self._server: asyncio.Server | None = None
+        self._listeners: list[Listener] = []
         self._ticking: asyncio.Task[None] | None = None
         self._away_since: float | None = None
         decider.on_config(self._configure)
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listens; returns host and port. Raises OSError if it cannot."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientConnection(self._hub), host, port, backlog=BACKLOG)
-        self._ticking = loop.create_task(self._tick())
-        name = self._server.sockets[0].getsockname()
-        return str(name[0]), int(name[1])
+    async def start(self, *addresses: str) -> list[str]:
+        """Listens on each HOST:PORT or unix:/PATH; returns where, as http://HOST:PORT or unix:/PATH.
+
+        Raises OSError, with the address as its filename, if it cannot; then it listens nowhere.
+        """
+        for address in addresses:
+            try:
+                self._listeners.append(await Listener.open(address, lambda: ClientConnection(self._hub)))
+            except OSError as error:
+                self._unlisten()
+                error.filename = address
+                raise
+        self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        return [listener.url for listener in self._listeners]
+
+    def _unlisten(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
 
     async def close(self, drain_s: float) -> None:
         """Takes no more requests, waits at most drain_s seconds for those under way, then breaks them off."""
         self._hub.draining = True
-        if self._server is not None:
-            self._server.close()
+        self._unlisten()
         deadline = time.monotonic() + drain_s
         while time.monotonic() < deadline:
             busy = sum(connection.drain() for connection in list(self._hub.connections))

@@ -41,9 +41,9 @@ def refusal(path: Path) -> list[str]:
 def test_a_small_configuration_is_enough(tmp_path: Path) -> None:
     """Service, token file and listener; the token is read, stripped and never shown."""
     config = load(write(tmp_path, GOOD, TOKEN + "\n"), Limits)
-    assert config == HttpConfig("unix:/run/s", TOKEN, "127.0.0.1", 8080)
+    assert config == HttpConfig("unix:/run/s", TOKEN, ("127.0.0.1:8080",))
     assert TOKEN not in repr(config)
-    assert not config.plain_off_loopback()
+    assert config.exposed() == []
 
 
 def test_a_socket_is_looked_for_beside_the_file(tmp_path: Path) -> None:
@@ -61,10 +61,18 @@ def test_a_full_configuration_is_read_relative_to_its_folder(tmp_path: Path) -> 
         '[tls]\nca = "ca.pem"\n[limits]\nhead_bytes = 5\nidle_s = 2\n'
     )
     config = load(write(tmp_path, text), Limits)
-    assert (config.host, config.port) == ("::", 0)
+    assert config.listen == ("[::]:0",)
     assert config.ca == config.upstream_ca == tmp_path / "ca.pem"
     assert config.limits == {"head_bytes": 5, "idle_s": 2}
-    assert config.plain_off_loopback()
+    assert config.exposed() == ["[::]:0"]
+
+
+def test_a_shim_may_listen_in_several_places(tmp_path: Path) -> None:
+    """Unix sockets are looked for beside the file, and are no network."""
+    listen = '["127.0.0.1:80", "unix:run/http.sock", "unix:/run/x"]'
+    config = load(write(tmp_path, GOOD.replace('"127.0.0.1:8080"', listen)), Limits)
+    assert config.listen == ("127.0.0.1:80", f"unix:{tmp_path / 'run/http.sock'}", "unix:/run/x")
+    assert config.exposed() == []
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
@@ -74,7 +82,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         "servce is not a key; did you mean service?",
         "service is missing",
         "token_file is missing",
-        "listen: '8080': write HOST:PORT, with port 0 for any free one",
+        "listen: '8080': write HOST:PORT, with port 0 for any free one, or unix:/PATH",
         "tls.cert is not a key; known are ca",
     ]
 
@@ -84,15 +92,31 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     [
         (
             GOOD.replace("127.0.0.1", "0.0.0.0"),
-            "listen: 0.0.0.0 is reachable from elsewhere, and the listener speaks plain HTTP: listen on loopback, "
+            "listen: 0.0.0.0:8080 is reachable from elsewhere, and the listener speaks plain HTTP: listen on loopback, "
             "or say unsafe_plain_listen = true if only agents can reach it",
         ),
         (GOOD + "unsafe_plain_listen = 1\n", "unsafe_plain_listen must be true or false"),
         (GOOD.replace("unix:/run/s", "unix:"), "service: 'unix:': a Unix socket is written unix:/path/to/socket"),
         (GOOD.replace("unix:/run/s", "somewhere"), "service: 'somewhere': write unix:/path or HOST:PORT"),
         (GOOD.replace('"unix:/run/s"', "7"), "service must be text in quotation marks, and not empty"),
-        (GOOD.replace("127.0.0.1", "::1"), "listen: '::1:8080': write HOST:PORT, with port 0 for any free one"),
-        (GOOD.replace("8080", "65536"), "listen: '127.0.0.1:65536': write HOST:PORT, with port 0 for any free one"),
+        (
+            GOOD.replace("127.0.0.1", "::1"),
+            "listen: '::1:8080': write HOST:PORT, with port 0 for any free one, or unix:/PATH",
+        ),
+        (
+            GOOD.replace("8080", "65536"),
+            "listen: '127.0.0.1:65536': write HOST:PORT, with port 0 for any free one, or unix:/PATH",
+        ),
+        (GOOD.replace('"127.0.0.1:8080"', "[]"), "listen: name at least one address, and each once"),
+        (
+            GOOD.replace('"127.0.0.1:8080"', '["[::1]:1", "[::1]:1"]'),
+            "listen: name at least one address, and each once",
+        ),
+        (GOOD.replace('"127.0.0.1:8080"', "[7]"), "listen must be text in quotation marks, and not empty"),
+        (
+            GOOD.replace("127.0.0.1:8080", "unix:"),
+            "listen: 'unix:': write HOST:PORT, with port 0 for any free one, or unix:/PATH",
+        ),
         (GOOD + 'tls = "x"\n', "tls must be a table: write [tls]"),
         (GOOD + "[limits]\nhead_byte = 1\n", "limits.head_byte is not a key; did you mean head_bytes?"),
         (GOOD + "[limits]\nhead_bytes = 1.5\n", "limits.head_bytes must be a whole number above 0"),

@@ -26,9 +26,14 @@ class Limits:
 class HttpShim:
     def __init__(self, decider, recorder, limits=Limits(), upstream_tls=None):
         print("limits", limits.head_bytes, "tls", upstream_tls is not None, file=sys.stderr)
-    async def start(self, host, port):
-        self.server = await asyncio.start_server(lambda r, w: w.close(), host, port)
-        return self.server.sockets[0].getsockname()[:2]
+    async def start(self, *addresses):
+        host, _, port = addresses[0].rpartition(":")
+        try:
+            self.server = await asyncio.start_server(lambda r, w: w.close(), host, int(port))
+        except OSError as error:
+            error.filename = addresses[0]
+            raise
+        return ["http://%s:%d" % self.server.sockets[0].getsockname()[:2]]
     async def close(self, drain_s):
         self.server.close()
         print("drained", file=sys.stderr)
@@ -117,7 +122,7 @@ async def test_listening_for_other_machines_is_warned_of(tmp_path: Path) -> None
         await service.decision_stream()
         process.send_signal(signal.SIGTERM)
         _, _, err = await ended(process)
-    assert "penstock: warning: 0.0.0.0 is reachable from elsewhere in plain HTTP" in err
+    assert "penstock: warning: 0.0.0.0:0 is reachable from elsewhere in plain HTTP" in err
 
 
 async def test_a_bad_configuration_ends_with_2_before_anything_starts(tmp_path: Path) -> None:

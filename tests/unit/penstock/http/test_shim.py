@@ -2,6 +2,8 @@
 
 import logging
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,23 @@ def test_each_shim_has_a_key_and_a_spool_of_its_own() -> None:
     assert one.key != two.key and len(one.key) >= 32
     assert one.spool.take(10) and not one.spool.take(1) and two.spool.take(11)
     assert one.now_ms() > 1_600_000_000_000
+
+
+def is_empty(folder: str) -> bool:
+    """Returns whether nothing is in the folder."""
+    return not any(Path(folder).iterdir())
+
+
+@pytest.mark.anyio
+async def test_a_shim_that_cannot_listen_everywhere_listens_nowhere() -> None:
+    """The error names the address; what was open before it is closed, and its file removed."""
+    shim, _ = a_shim()
+    with tempfile.TemporaryDirectory(prefix="pst-") as folder:
+        with pytest.raises(OSError) as refused:
+            await shim.start(f"unix:{folder}/s", "127.0.0.1:0", f"unix:{folder}/absent/s")
+        assert refused.value.filename == f"unix:{folder}/absent/s"
+        assert is_empty(folder)
+        urls = await shim.start(f"unix:{folder}/s", "127.0.0.1:0")
+        assert urls[0] == f"unix:{folder}/s" and urls[1].startswith("http://127.0.0.1:")
+        await shim.close(0)
+        assert is_empty(folder)
