@@ -27,7 +27,7 @@ class Listener:
         self.url = url
         self._server = server
         self._path = path
-        self._inode = path.stat().st_ino if path is not None else 0
+        self._inode = path.lstat().st_ino if path is not None else 0
 
     @classmethod
     async def open(cls, address: str, factory: Callable[[], asyncio.Protocol]) -> "Listener":
@@ -36,8 +36,8 @@ class Listener:
         if address.startswith("unix:"):
             path = Path(address.removeprefix("unix:"))
             _clear(path)
-            server = await loop.create_unix_server(factory, str(path), backlog=BACKLOG)
-            _open_to_others(path)
+            bound = _bind(path)
+            server = await loop.create_unix_server(factory, sock=bound, backlog=BACKLOG)
             return cls(server, f"unix:{path}", path)
         host, port = split_port(address)
         tcp = await loop.create_server(factory, host, port, backlog=BACKLOG)
@@ -49,14 +49,25 @@ class Listener:
         self._server.close()
         if self._path is not None:
             try:
-                if self._path.stat().st_ino == self._inode:
+                if self._path.lstat().st_ino == self._inode:
                     self._path.unlink()
             except OSError:
                 pass  # gone already, or not ours to remove any more
 
 
-def _open_to_others(path: Path) -> None:
-    path.chmod(SOCKET_MODE)
+def _bind(path: Path) -> socket.socket:
+    """Returns a socket whose file has its mode from the begin: chmod would follow a link put there meanwhile."""
+    bound = socket.socket(socket.AF_UNIX)
+    former = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        bound.bind(os.fspath(path))
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(former)
+    bound.setblocking(False)
+    return bound
 
 
 def split_port(address: str) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """Tests of listeners: real sockets, on loopback and in a folder of the test."""
 
 import asyncio
+import os
 import socket
 import stat
 import tempfile
@@ -73,6 +74,18 @@ async def test_a_unix_socket_is_open_to_other_users_and_goes_with_its_listener(f
     listener.close()
     assert names(folder) == []
     listener.close()
+
+
+async def test_a_path_that_is_too_long_leaves_nothing_behind(folder: Path) -> None:
+    """The kernel takes 107 bytes; the process's umask is as before."""
+    former = os.umask(0o077)
+    try:
+        with pytest.raises(OSError, match="too long"):
+            await Listener.open(f"unix:{folder}/{'x' * 200}", Greeter)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(former)
+    assert names(folder) == []
 
 
 async def test_a_socket_that_a_killed_process_left_is_replaced(folder: Path) -> None:
