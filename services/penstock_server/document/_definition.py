@@ -85,6 +85,8 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "token_from": list(upstream.token_from),
         "addresses": "private" if upstream.private_addresses else "public",
     }
+    if upstream.hosts:
+        result["hosts"] = list(upstream.hosts)
     use = upstream.credential
     if use is not None:
         result["credential"] = {"secret": use.secret, "header": use.header, "format": use.format}

@@ -15,9 +15,9 @@ NAME_RULE = "a name of 1 to 64 letters, digits, dots, dashes or underscores"
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]{1,64}")
 """A header name (RFC 9110, 5.6.2), without underscores, which gateways confuse with dashes."""
 
-_KEYS = ("url", "mount", "dialect", "credential", "token_from", "addresses")
+_KEYS = ("url", "mount", "hosts", "dialect", "credential", "token_from", "addresses")
 _LATER = "is reserved for a later version and does nothing yet; remove it"
-_RESERVED = dict.fromkeys(("hosts", "intercept", "record", "pass_headers"), _LATER)
+_RESERVED = dict.fromkeys(("intercept", "record", "pass_headers"), _LATER)
 _MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _BASE = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 _HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -44,6 +44,7 @@ def read_upstreams(field: Field, secrets: frozenset[str]) -> tuple[Upstream, ...
     """Returns the upstreams that are well-formed, by name; notes the problems of the others."""
     result: dict[str, Upstream] = {}
     mounts: dict[str, str] = {}
+    hosts: dict[str, str] = {}
     for name, child in (field.entries("upstream names") or {}).items():
         if not NAME.fullmatch(name):
             child.refuse(f"an upstream's name must be {NAME_RULE}")
@@ -55,6 +56,12 @@ def read_upstreams(field: Field, secrets: frozenset[str]) -> tuple[Upstream, ...
             child.refuse(f'its mount "{upstream.mount}" is taken by the upstream "{mounts[upstream.mount]}"')
             continue
         mounts[upstream.mount] = name
+        taken = [host for host in upstream.hosts if host in hosts]
+        for host in taken:
+            child.refuse(f'its host "{host}" is taken by the upstream "{hosts[host]}"')
+        if taken:
+            continue
+        hosts |= dict.fromkeys(upstream.hosts, name)
         result[name] = upstream
     return tuple(result[name] for name in sorted(result))
 
@@ -72,6 +79,7 @@ def _read_upstream(name: str, field: Field, secrets: frozenset[str]) -> Upstream
         field.refuse("url is missing, e.g. url: https://api.example.com")
     rule = "an absolute path of letters, digits and -._~ without a final slash, e.g. /billing"
     mount = keys["mount"].matching(_MOUNT, rule) if "mount" in keys else f"/{name}"
+    hosts = _read_hosts(keys["hosts"]) if "hosts" in keys else ()
     dialect = keys["dialect"].choice(Dialect) if "dialect" in keys else Dialect.PROBLEM
     credential = _read_credential(keys["credential"], secrets) if "credential" in keys else None
     token_from = _read_token_from(keys["token_from"]) if "token_from" in keys else ("authorization",)
@@ -82,7 +90,7 @@ def _read_upstream(name: str, field: Field, secrets: frozenset[str]) -> Upstream
         keys["url"].refuse("would send the secret in the clear over the public network; use https")
     if len(field.problems.found) > before or not (url and mount and dialect and token_from):
         return None
-    return Upstream(name, url, mount, Dialect(dialect), credential, token_from, addresses == "private")
+    return Upstream(name, url, mount, Dialect(dialect), credential, token_from, addresses == "private", hosts)
 
 
 def _read_url(field: Field) -> str | None:
@@ -111,6 +119,20 @@ def _read_url(field: Field) -> str | None:
     else:
         return f"{parts.scheme}://{authority_of(text)}{base}"
     return None
+
+
+def _read_hosts(field: Field) -> tuple[str, ...]:
+    """Returns host or host:port each, in lower case."""
+    hosts = []
+    for item, text in field.texts():
+        host, colon, port = text.lower().partition(":")
+        if text.startswith("[") or (colon and not re.fullmatch(r"[1-9][0-9]{0,4}", port)) or not _is_host(host, host):
+            item.refuse("must be a host name or an IPv4 address, with a port if only that one is meant")
+        elif text.lower() in hosts:
+            item.refuse("is listed twice")
+        else:
+            hosts.append(text.lower())
+    return tuple(hosts)
 
 
 def _is_host(host: str, netloc: str) -> bool:

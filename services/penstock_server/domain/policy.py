@@ -73,7 +73,10 @@ class CredentialUse:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Holds one target. url: scheme://host[:port][/base]. token_from: lower-case headers that carry agents' tokens."""
+    """Holds one target. url: scheme://host[:port][/base]. token_from: lower-case headers that carry agents' tokens.
+
+    hosts: what the Host header of requests for it may say, host or host:port in lower case.
+    """
 
     name: str
     url: str
@@ -82,6 +85,7 @@ class Upstream:
     credential: CredentialUse | None = None
     token_from: tuple[str, ...] = ("authorization",)
     private_addresses: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def _config(active: Active, shim: ShimRow) -> decision_pb2.ShimConfig:
             dialect=upstream.dialect.value,
             token_from=upstream.token_from,
             private_addresses=upstream.private_addresses,
+            hosts=upstream.hosts,
         )
         name = upstream.credential.secret if upstream.credential else ""
         for secret in (active.secrets.get(name), active.former.get(name)):

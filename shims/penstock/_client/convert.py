@@ -118,4 +118,5 @@ def _upstreams(messages: Iterable[decision_pb2.UpstreamConfig]) -> Iterable[Upst
             token_from=tuple(message.token_from),
             private_addresses=message.private_addresses,
             known_values=tuple(KnownValue(known.name, known.value) for known in message.known_values),
+            hosts=tuple(message.hosts),
         )

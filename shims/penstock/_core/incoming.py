@@ -97,7 +97,8 @@ def read_head(
     if version not in ("1.1", "1.0"):
         raise RefusedError(505, "bad_request", "The request was not forwarded: speak HTTP/1.1.")
     path, query = split_target(target)
-    found = mounts.find(path)
+    found = _by_host(headers, path, mounts) if mounts.by_host else None
+    found = found or mounts.find(path)
     if found is None:
         reason = "No upstream is mounted at this path: its first part must name one of the policy; ask its admin."
         raise RefusedError(404, "upstream_unknown", reason)
@@ -125,6 +126,15 @@ def read_head(
         session=head.session,
         expect_continue=head.expect and not http10,
     )
+
+
+def _by_host(headers: Sequence[tuple[bytes, bytes]], path: str, mounts: Mounts) -> tuple[Route, str] | None:
+    """Returns the route that the Host names, and the whole path; a second Host is refused later, whatever it says."""
+    for name, value in headers:
+        if len(name) == 4 and name.lower() == b"host":
+            route = mounts.at(value.strip(b" \t"))
+            return None if route is None else (route, path)
+    return None
 
 
 def _holds(target: bytes, path: str, token: str) -> bool:

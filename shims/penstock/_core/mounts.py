@@ -1,8 +1,10 @@
-"""Finds the upstream of a request by its path, from the configuration that the service pushed.
+"""Finds the upstream of a request by its Host or its path, from the configuration that the service pushed.
 
-In: a ShimConfig; canonical paths. Out: routes, and what is left of the path below the mount. The longest mount wins.
+In: a ShimConfig; canonical paths. Out: routes, and what is left of the path below the mount. A host that an upstream
+names wins, with the whole path; then the longest mount.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ __all__ = ["Mounts", "Route"]
 
 RECORDED = frozenset({"secrets"})
 """Detectors that every recorded copy is masked with, whatever the rules say."""
+_PORT = re.compile(rb":[0-9]{1,5}\Z")
 MAX_MASKS = 256
 """Compiled masks that one route keeps; there are as many as different sets of matching mask rules."""
 
@@ -86,6 +89,9 @@ class Mounts:
         known = tuple(dict.fromkeys(value for upstream in config.upstreams for value in upstream.known_values))
         self._routes = {upstream.mount: Route.of(upstream, known) for upstream in config.upstreams}
         self._names = {route.upstream.name: route for route in self._routes.values()}
+        self._hosts = {host.encode(): route for route in self._routes.values() for host in route.upstream.hosts}
+        self.by_host = bool(self._hosts)
+        """Whether any upstream is found by its host."""
 
     def named(self, name: str) -> Route | None:
         """Returns the route of the upstream of that name, or None."""
@@ -100,3 +106,8 @@ class Mounts:
                 return route, path[end:] or "/"
             end = path.rfind("/", 0, end)
         return None
+
+    def at(self, host: bytes) -> Route | None:
+        """Returns the route of a Host header, with or without its port, in any case; None if no upstream names it."""
+        host = host.lower()
+        return self._hosts.get(host) or self._hosts.get(_PORT.sub(b"", host))

@@ -89,6 +89,7 @@ class Upstream:
     token_from: tuple[str, ...] = ("authorization",)
     private_addresses: bool = False
     known_values: tuple[KnownValue, ...] = field(default=(), repr=False)
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,6 +436,7 @@ class UpstreamConfig(google.protobuf.message.Message):
     TOKEN_FROM_FIELD_NUMBER: builtins.int
     PRIVATE_ADDRESSES_FIELD_NUMBER: builtins.int
     KNOWN_VALUES_FIELD_NUMBER: builtins.int
+    HOSTS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name, as in Action.upstream."""
     url: builtins.str
@@ -456,6 +457,12 @@ class UpstreamConfig(google.protobuf.message.Message):
         it, which may still be valid.
         """
 
+    @property
+    def hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Host names, lower case, "name" (any port) or "name:port": a request with one of them in its Host header is for this
+        upstream, whatever its path, and its path is not below a mount.
+        """
+
     def __init__(
         self,
         *,
@@ -466,8 +473,9 @@ class UpstreamConfig(google.protobuf.message.Message):
         token_from: collections.abc.Iterable[builtins.str] | None = ...,
         private_addresses: builtins.bool = ...,
         known_values: collections.abc.Iterable[global___KnownValue] | None = ...,
+        hosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dialect", b"dialect", "known_values", b"known_values", "mount", b"mount", "name", b"name", "private_addresses", b"private_addresses", "token_from", b"token_from", "url", b"url"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dialect", b"dialect", "hosts", b"hosts", "known_values", b"known_values", "mount", b"mount", "name", b"name", "private_addresses", b"private_addresses", "token_from", b"token_from", "url", b"url"]) -> None: ...
 
 global___UpstreamConfig = UpstreamConfig
 

@@ -89,11 +89,13 @@ def test_a_configuration_arrives_whole_and_hides_its_secrets() -> None:
         dialect="anthropic",
         token_from=["x-api-key"],
         private_addresses=True,
+        hosts=["a.example", "b:80"],
         known_values=[pb.KnownValue(name="key", value=b"planted")],
     )
     config = convert.config(pb.ShimConfig(policy_revision=2, upstreams=[upstream]))
     (one,) = config.upstreams
     assert (config.policy_revision, one.name, one.url, one.mount) == (2, "billing", "https://b", "/billing")
     assert (one.dialect, one.token_from, one.private_addresses) == ("anthropic", ("x-api-key",), True)
+    assert one.hosts == ("a.example", "b:80")
     assert [(known.name, known.value) for known in one.known_values] == [("key", b"planted")]
     assert "planted" not in repr(config)

@@ -4,7 +4,9 @@ import pytest
 
 from penstock._core.describe import BodyState
 from penstock._core.incoming import CHUNKED, IDENTITY, MAX_SESSION, NO_BODY, Incoming, read_head
+from penstock._core.mounts import Mounts
 from penstock._core.refusal import Refusal, RefusedError
+from penstock._core.verdict import ShimConfig, Upstream
 from unit.penstock._core.fake_sides import CREDENTIAL, TOKEN, a_request, an_upstream, mounts
 
 HOST = ("Host", "shim.example")
@@ -36,6 +38,55 @@ def test_the_action_holds_what_is_forwarded() -> None:
     assert (http.method, http.authority, http.path, http.query) == ("POST", "billing.example", "/v1/things", "a=%2F")
     assert http.headers == (("content-type", b"text/plain"), IDENTITY)
     assert (http.body_state, http.body) == (BodyState.WHOLE, b"body")
+
+
+HOSTED = (
+    Upstream("billing", "http://billing.example/base", "/billing"),
+    Upstream("mail", "https://mail.example", "/mail", hosts=("mail.internal", "10.0.0.1:8080")),
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "upstream", "path"),
+    [
+        ("mail.internal", "/v1/x", "mail", "/v1/x"),
+        ("MAIL.internal:8642", "/", "mail", "/"),
+        (" mail.internal\t", "/mail/x", "mail", "/mail/x"),
+        ("mail.internal", "/billing/x", "mail", "/billing/x"),
+        ("10.0.0.1:8080", "/./a//b/../c", "mail", "/a/c"),
+        ("10.0.0.1", "/billing/x", "billing", "/x"),
+        ("other", "/mail/x", "mail", "/x"),
+    ],
+)
+def test_a_host_that_an_upstream_names_leads_to_it_with_the_whole_path(
+    host: str, target: str, upstream: str, path: str
+) -> None:
+    """Also where the path begins like a mount; what goes on is the upstream's own authority."""
+    for name in (b"Host", b"host", b"hOST"):
+        raw = [(b"Accept", b"*/*"), (name, host.encode())]
+        request = read_head(b"GET", target.encode(), "1.1", raw, Mounts(ShimConfig(1, HOSTED)))
+        http = request.action(BodyState.NONE).http
+        assert (request.action(BodyState.NONE).upstream, http.path) == (upstream, path)
+        assert http.authority == f"{upstream}.example"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (400, [(b"Host", b"mail.internal"), (b"Host", b"shim")]),
+        (400, [(b"Host", b"shim"), (b"host", b"mail.internal")]),
+        (400, [(b"Host", b"mail.internal, shim")]),
+        (404, [(b"Host", b"mail.internal.")]),
+        (404, [(b"X-Forwarded-Host", b"mail.internal"), (b"Host", b"shim")]),
+        (404, []),
+    ],
+)
+def test_two_hosts_or_another_one_lead_nowhere(status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    """A request cannot choose between two readings of its Host."""
+    path = b"/mail/x" if status == 400 else b"/x"
+    with pytest.raises(RefusedError) as caught:
+        read_head(b"GET", path, "1.1", headers, Mounts(ShimConfig(1, HOSTED)))
+    assert caught.value.refusal.status == status
 
 
 @pytest.mark.parametrize("credential", [None, CREDENTIAL, ("accept", b"*/*"), ("x-role", b"service")])

@@ -40,6 +40,32 @@ def test_other_paths_have_no_upstream(path: str) -> None:
     assert mounted_at("/a").find(path) is None
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"a.example", "/a"),
+        (b"A.Example", "/a"),
+        (b"a.example:8080", "/a"),
+        (b"b.example:81", "/b"),
+        (b"b.example", ""),
+        (b"b.example:82", ""),
+        (b"x.a.example", ""),
+        (b"a.example.", ""),
+        (b"a.example:", ""),
+        (b"a.example:8080:1", ""),
+        (b"", ""),
+    ],
+)
+def test_a_host_leads_to_the_upstream_that_names_it(host: bytes, name: str) -> None:
+    """With its port, where one is named; in any case."""
+    upstreams = [Upstream("/a", "http://up.example", "/a", hosts=("a.example",))]
+    upstreams += [Upstream("/b", "http://up.example", "/b", hosts=("b.example:81",))]
+    mounts = Mounts(ShimConfig(1, tuple(upstreams)))
+    found = mounts.at(host)
+    assert (found.upstream.name if found else "") == name
+    assert mounts.by_host and not mounted_at("/a").by_host
+
+
 def test_without_upstreams_nothing_is_found() -> None:
     """An enrolled shim may serve none yet."""
     assert mounted_at().find("/a") is None

@@ -52,6 +52,7 @@ def test_equal_policies_have_no_diff() -> None:
         ("mount: /pay", "mount: /bill", "~ upstream billing: mount: /pay -> /bill"),
         ('format: "key {}"', 'format: "{}"', "~ upstream billing: credential.format: key {} -> {}"),
         ("addresses: private}", "addresses: private, mount: /l}", "~ upstream local: mount: /local -> /l"),
+        ("addresses: private}", "addresses: private, hosts: [l]}", '~ upstream local: hosts: (none) -> ["l"]'),
     ],
 )
 def test_each_change_is_one_line_with_both_values(old: str, new: str, line: str) -> None:

@@ -129,7 +129,15 @@ def test_a_credential_says_where_its_secret_goes(keys: str, use: CredentialUse) 
         ("token_from: []", "upstreams.u.token_from (line 2)"),
         ("token_from: [x-a, X-A]", "upstreams.u.token_from (line 2)"),
         ("token_from: [content-length]", "upstreams.u.token_from[0] (line 2)"),
-        ("hosts: [a]", "upstreams.u.hosts (line 2)"),
+        ("hosts: []", "upstreams.u.hosts (line 2)"),
+        ("hosts: [a, A]", "upstreams.u.hosts[1] (line 2)"),
+        ('hosts: ["a:0"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["a:b"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["a:"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["[::1]"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["*.a"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["a/b"]', "upstreams.u.hosts[0] (line 2)"),
+        ('hosts: ["a."]', "upstreams.u.hosts[0] (line 2)"),
         ("intercept: true", "upstreams.u.intercept (line 2)"),
         ("record: true", "upstreams.u.record (line 2)"),
         ("pass_headers: [a]", "upstreams.u.pass_headers (line 2)"),
@@ -139,7 +147,18 @@ def test_a_wrong_key_is_refused_at_its_place(keys: str, where: str) -> None:
     """Each problem points at the key; reserved keys say that they do nothing yet."""
     found = wrong(f'url: "https://a", {keys}')
     assert list(found) == [where]
-    assert ("reserved" in found[where]) == (keys.split(":")[0] in {"hosts", "intercept", "record", "pass_headers"})
+    assert ("reserved" in found[where]) == (keys.split(":")[0] in {"intercept", "record", "pass_headers"})
+
+
+def test_an_upstream_is_found_by_the_hosts_that_it_names() -> None:
+    """In lower case; no two upstreams share one, and the same host with and without a port are two."""
+    assert one('url: "https://a", hosts: [Api.Example.com, "10.0.0.1:8080"]').hosts == (
+        "api.example.com",
+        "10.0.0.1:8080",
+    )
+    text = 'upstreams:\n  a: {url: "https://a", hosts: [h, x]}\n  b: {url: "https://b", hosts: ["h:80", X]}\n'
+    assert problems(text) == {"upstreams.b (line 3)": 'its host "x" is taken by the upstream "a"'}
+    assert len(read(text.replace(", X", "")).policy.upstreams) == 2
 
 
 def test_mounts_and_names_are_unique() -> None:

@@ -8,7 +8,7 @@ from penstock_server.domain.errors import Code, PenstockError
 from penstock_server.operations.interfaces import ShimRow
 from penstock_server.rpc.shim_config import ShimConfigs
 from unit.penstock_server.operations.fakes import MemoryShims
-from unit.penstock_server.operations.world import ADMIN, NOTHING, SECRET, SHIM, World
+from unit.penstock_server.operations.world import ADMIN, NOTHING, POLICY, SECRET, SHIM, World, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +25,14 @@ async def test_a_shim_for_everything_is_told_of_every_upstream(world: World) -> 
     assert list(billing.token_from) == ["authorization"] and not billing.private_addresses
     assert [(one.name, one.value) for one in billing.known_values] == [("billing-key", SECRET.encode())]
     assert list(found["plain"].known_values) == []
+
+
+async def test_a_shim_is_told_by_what_hosts_an_upstream_is_found() -> None:
+    """As the policy names them."""
+    plain = 'plain: {url: "https://plain.example"'
+    world = await a_world(POLICY.replace(plain, f'{plain}, hosts: ["p.internal", "p:80"]'))
+    config = (await ShimConfigs(world.active, world.shims).for_shim(SHIM.token_hash)).config
+    assert [list(upstream.hosts) for upstream in config.upstreams] == [[], ["p.internal", "p:80"]]
 
 
 async def test_the_version_before_a_rotation_is_masked_too(world: World) -> None:
