@@ -350,23 +350,20 @@ async def test_a_service_that_restarts_is_found_again(tmp_path: Path) -> None:
         assert await shim.next_config() is not None
 
 
-CUT_SHORT = "no decisions: the policy service answered INTERNAL (Internal error from Core)"
-"""What grpc.aio makes of a call that ends while its first message is being written: the status itself is lost."""
-
-
 async def test_a_refused_token_is_said_once_without_the_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The log names the cause one time, however often it recurs."""
     async with running_service(tmp_path) as service:
         with caplog.at_level(logging.WARNING):
             shim = Shim(service.address)
             for _ in range(3):
-                (await service.decision_stream()).end(grpc.StatusCode.UNAUTHENTICATED, "unknown token")
+                stream = await service.decision_stream()
+                await stream.next()  # grpc.aio loses the status of a call that ends while its hello is being written
+                stream.end(grpc.StatusCode.UNAUTHENTICATED, "unknown token")
             await service.decision_stream()
             await shim.close()
-    said = [record.getMessage() for record in caplog.records]
-    if CUT_SHORT in said:
-        said = list(dict.fromkeys(message for message in said if message != CUT_SHORT))
-    assert said == ["no decisions: the policy service does not accept the token (unknown token)"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no decisions: the policy service does not accept the token (unknown token)"
+    ]
 
 
 async def test_a_callback_that_raises_hurts_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
