@@ -1,6 +1,11 @@
 """Shared by all tests: async tests run on asyncio through anyio's plugin (mark them @pytest.mark.anyio)."""
 
+import os
+
 import pytest
+
+# PostgreSQL is started by a fork, and gRPC's handlers of forks kill the child where calls run. Before grpc is imported:
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from databases import database_url, postgres_server, store
 
