@@ -24,6 +24,7 @@ from penstock._core.answer import BadAnswerError, read_answer
 from penstock._core.describe import BodyState
 from penstock._core.environment import Environment, Link, Party
 from penstock._core.incoming import NO_BODY, Incoming
+from penstock._core.permit import permitted_route
 from penstock._core.recording import Recording
 from penstock._core.refusal import Refusal, RefusedError, of_verdict, render
 from penstock._core.reply import Reply
@@ -353,19 +354,11 @@ class Exchange:
             self._refuse(of_verdict(verdict))
 
     def _allow(self, verdict: Verdict) -> None:
-        route = self._env.current(self._request.route.upstream.name)
-        if route is None or (route is not self._request.route and not route.leads_where(self._request.route)):
-            self._refuse(refusals.STALE)  # judged by a policy that sends it elsewhere than the head was read for
+        route = permitted_route(verdict, self._request.route, self._env.current(self._request.route.upstream.name))
+        if isinstance(route, Refusal):
+            self._refuse(route)
             return
         self._request.route = route
-        if verdict.credential is not None:
-            value = verdict.credential[1]
-            if route.authority not in verdict.credential_hosts:
-                self._refuse(refusals.credential_refused(route.upstream.name, verdict.decision_id))
-                return
-            if not any(known.value in value for known in route.known):
-                self._refuse(refusals.STALE)  # a secret that was just replaced: nothing here could mask it yet
-                return
         self._go(State.OPENING)
         self._verdict = verdict
         self._spec = verdict.masks
