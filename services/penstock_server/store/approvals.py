@@ -150,7 +150,7 @@ class SqlApprovalStore:
             ).first()
             if used is not None:
                 return Redemption(used.id, used.request_id)
-            candidates = select(GRANT.c.id, GRANT.c.request_id).where(usable).order_by(GRANT.c.end_at_ms)
+            candidates = select(GRANT.c.id, GRANT.c.request_id).where(usable).order_by(GRANT.c.end_at_ms, GRANT.c.id)
             for found in (await connection.execute(candidates)).all():
                 spent = await connection.execute(
                     update(GRANT).where(GRANT.c.id == found.id, usable).values(uses_left=GRANT.c.uses_left - 1)

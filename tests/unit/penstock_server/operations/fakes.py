@@ -319,7 +319,7 @@ class MemoryApprovals:
         for row, grant in fitting:
             if (grant.id, call_id) in self.uses:
                 return Redemption(grant.id, row.new.id)
-        for row, grant in sorted(fitting, key=lambda one: one[1].end_at_ms):
+        for row, grant in sorted(fitting, key=lambda one: (one[1].end_at_ms, one[1].id)):
             if grant.uses_left:
                 self.rows[row.new.id] = replace(row, grant=replace(grant, uses_left=grant.uses_left - 1))
                 self.uses[grant.id, call_id] = "claimed"
