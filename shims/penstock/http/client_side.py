@@ -46,7 +46,8 @@ class _Rejected:
 
     def start(self) -> None:
         keep_alive = self._keep_alive and self.request_complete
-        refused = render(self._refusal, "problem", head_only=self._head_only, close=not keep_alive)
+        head_only, now_ms = self._head_only, self._connection.now_ms()
+        refused = render(self._refusal, "problem", head_only=head_only, close=not keep_alive, now_ms=now_ms)
         self._connection.write(refused)
         self._connection.finished(keep_alive=keep_alive)
 
@@ -180,6 +181,10 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()
 
     # The hub
+
+    def now_ms(self) -> int:
+        """Returns the time, UTC milliseconds."""
+        return self._hub.env.now_ms()
 
     def tick(self, now: float) -> None:
         """Looks at the deadline of what is under way."""

@@ -5,6 +5,7 @@ Names are kept for a few seconds, so that a burst of connections does not become
 """
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import ssl
@@ -49,6 +50,8 @@ class Pool:
         self._clock = clock
         self._idle: dict[_Key, deque[UpstreamConnection]] = {}
         self._open: set[UpstreamConnection] = set()
+        self.own_ports: frozenset[int] = frozenset()
+        """Ports of this machine that agents come to: never an upstream, or a request would ask for itself."""
         self._names: dict[tuple[str, int], tuple[float, list[str]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -130,7 +133,7 @@ class Pool:
         tls = self._tls if route.tls else None
         for address in await self._addresses(route):
             try:
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     lambda: UpstreamConnection(self, key),
                     address,
                     route.port,
@@ -142,8 +145,20 @@ class Pool:
                 raise _UnreachableError("upstream_untrusted", why) from None
             except OSError:
                 continue
+            if self._leads_here(transport):
+                transport.abort()
+                why = f"The host of {name} is this shim itself; nothing was forwarded. Ask the policy's admin."
+                raise _UnreachableError("loop_detected", why)
             return connection
         raise _UnreachableError("upstream_unreachable", f"{name} cannot be reached; nothing was forwarded.")
+
+    def _leads_here(self, transport: asyncio.BaseTransport) -> bool:
+        """Returns whether the other end is a listener of this shim; nothing was sent yet."""
+        if not self.own_ports:
+            return False
+        other, port, *_ = transport.get_extra_info("peername")
+        here = transport.get_extra_info("sockname")[0]
+        return port in self.own_ports and (other == here or ipaddress.ip_address(other.partition("%")[0]).is_loopback)
 
     async def _addresses(self, route: Route) -> list[str]:
         """Returns the addresses of the upstream's name. Raises _UnreachableError if any of them is not permitted."""
