@@ -67,9 +67,9 @@ def test_a_canonical_path_holds_nothing_that_is_read_in_two_ways(path: bytes) ->
     found = form(path)
     assume(found is not None)
     assert found is not None
-    assert re.fullmatch(r"/(?:[A-Za-z0-9\-._~!$&'()+,;=:@/]|%[0-9A-F]{2})*", found)
+    assert re.fullmatch(r"/(?:[A-Za-z0-9\-._~!$&'()+,=:@/]|%[0-9A-F]{2})*", found)
     assert "//" not in found
-    assert not re.search(r"/\.\.?(?:/|;|%3B|$)", found)
+    assert not re.search(r"/\.\.?(?:/|%3B|$)", found)
     assert not re.search(r"%(?:2F|5C|00|25[0-9A-Fa-f]{2})", found)
     assert not any(re.fullmatch(rb"[A-Za-z0-9\-._~]", unquote_to_bytes(it)) for it in re.findall("%..", found))
     unquote_to_bytes(found).decode("utf-8")
@@ -109,7 +109,7 @@ def test_paths_that_are_equal_when_decoded_have_one_form(segments: list[str], ra
 @given(SEGMENTS)
 def test_dots_are_resolved_as_a_plain_reader_does(segments: list[str]) -> None:
     """The decoded segments of the canonical form are those that are left of the decoded segments of the path."""
-    assume(not any(re.match(r"\.\.?;", segment) for segment in segments))
+    assume(not any(";" in segment for segment in segments))
     left = reference(segments)
     path = ("/" + "/".join(segments)).encode()
     found = form(path)

@@ -14,7 +14,7 @@ MAX_TEMPLATE_CHARACTERS = 2048
 
 _NOTHING: dict[str, str] = {}
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})*")
+_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,=:@]|%[0-9A-F]{2})*")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9\-._~]")
 
 
