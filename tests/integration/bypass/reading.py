@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import h11
 
@@ -18,6 +18,7 @@ Arrived = tuple[str, str, tuple[tuple[str, bytes], ...], bytes]
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _TEXTS = re.compile(rb'"(?:text|partial_json|content|thinking|arguments)":\s*"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _CHUNK = re.compile(rb"\r\n[0-9a-f]+\r\n")
 
 
@@ -66,6 +67,11 @@ def sloppy(target: str, *, lower: bool = True) -> str:
     return joined.lower() if lower else joined
 
 
+def _unescaped(text: bytes) -> bytes:
+    """Returns text without its JSON escapes, those of ASCII characters at least."""
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else match[2], text)
+
+
 def readings(answer: bytes) -> Iterator[bytes]:
     """Yields an answer in every form in which an agent could find something in it."""
     yield answer
@@ -79,7 +85,9 @@ def readings(answer: bytes) -> Iterator[bytes]:
         except ValueError:
             pieces.append(text)
     yield b"".join(pieces)
-    yield re.sub(rb"\\u00([0-9a-fA-F]{2})", lambda match: bytes.fromhex(match[1].decode()), plain)
+    yield unquote_to_bytes(plain)
+    yield _unescaped(plain)
+    yield _unescaped(_unescaped(plain))
     for body in (plain.partition(b"\r\n\r\n")[2], answer.partition(b"\r\n\r\n")[2]):
         for decode in (gzip.decompress, zlib.decompress):
             try:

@@ -2,10 +2,12 @@
 
 import re
 
+import grpc
 import pytest
 
-from integration.bypass import addresses, bodies, heads, paths, sequences, smuggling
+from integration.bypass import addresses, answers, bodies, exhaustion, heads, paths, sequences, smuggling
 from integration.bypass.case import Case
+from integration.bypass.doors import DOORS, knock
 from integration.bypass.policy import SECRET
 from integration.bypass.reading import Arrived, arrived, readings, sloppy
 from integration.bypass.report import Report, Row
@@ -15,7 +17,9 @@ from penstock._core.verdict import Ask, Outcome
 
 pytestmark = pytest.mark.anyio
 
-CASES: list[Case] = [case for each in (smuggling, paths, heads, addresses, bodies, sequences) for case in each.CASES]
+CASES: list[Case] = [
+    case for each in (smuggling, paths, heads, addresses, bodies, answers, exhaustion, sequences) for case in each.CASES
+]
 
 BASES = {"hosted": "/hosted", "json": "/json", "reads": "/reads", "m": "/m", "approve": "/approve"}
 EFFECTS = {Outcome.ALLOW: "allow", Outcome.DENY: "deny", Outcome.PENDING: "pending"}
@@ -68,6 +72,15 @@ async def test_either_nothing_arrives_or_what_was_judged(case: Case, world: Worl
         assert entry is not None
         assert (entry.method, entry.resource, entry.effect) == (http.method, http.path, EFFECTS[outcome])
     assert found.probe is not None and found.probed == raw(found.probe, "1.1"), "the connection was left in disorder"
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("who", ["the agent's token", "no token"])
+async def test_an_agent_opens_no_door_of_the_service(door: str, who: str, world: World, report: Report) -> None:
+    """What it has of its own, its token, is for shims to show: called with that, the service refuses everything."""
+    error = await knock(world.service, door, world.tokens[b"@AGENT@"].decode() if who != "no token" else "")
+    report.add(Row("8", f"{door} with {who}", f"gRPC {door}", "", "", f"{error.code().name}: {error.details()}"))
+    assert error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
 def require_judged(case: Case, found: Outcomes) -> None:
