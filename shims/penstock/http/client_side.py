@@ -114,7 +114,12 @@ class ClientConnection(asyncio.Protocol):
             self._deadline = self._hub.env.clock() + self._hub.env.limits.head_timeout_s
 
     def eof_received(self) -> bool:
-        """Takes the end of the agent's stream as its leaving, as gateways do: what waits for it is withdrawn."""
+        """Takes the end of the agent's stream as its leaving: what waits for it is withdrawn, at once.
+
+        An agent that closed only its own direction looks the same (TCP cannot tell), and would still read. But a model
+        that writes for nobody and an approval that nobody waits for cost more than a client that nobody has seen:
+        nginx, Envoy and Go's server decide likewise. What was written already still goes out.
+        """
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
