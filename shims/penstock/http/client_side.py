@@ -127,7 +127,7 @@ class ClientConnection(asyncio.Protocol):
         self._hub.left(self)
         self._transport = None
         active, self._active = self._active, None
-        self._queue.clear()
+        self._drop_queue()
         if active is not None:
             active.gone()
 
@@ -289,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
     def _end(self, *, read_on: bool) -> None:
         """Ends the connection after what was written; read_on: the agent may still be sending."""
         self._active = None
-        self._queue.clear()
+        self._drop_queue()
         if self._closing or self._transport is None or self._transport.is_closing():
             return
         self._closing = True
@@ -299,6 +299,11 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
+
+    def _drop_queue(self) -> None:
+        """Lets go of the requests that nobody will answer: their bodies count in the spool."""
+        while self._queue:
+            self._queue.popleft().gone()
 
     def _linger(self, size: int) -> None:
         self._lingered += size
