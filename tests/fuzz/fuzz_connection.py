@@ -1,8 +1,8 @@
 """Fuzz target (atheris, libFuzzer): any bytes at all as what an agent sends; `make fuzz`, or bounded `make test-fuzz`.
 
 The first byte of an input is the size of the pieces it comes in, 0 for one piece. What must hold is in
-property/fuzzed_connection.py; inputs start from the cases of integration/bypass. Arguments are libFuzzer's own. A finding
-is kept in build/fuzz; give its file as the only argument to see it again.
+property/fuzzed_connection.py; inputs start from the cases of integration/bypass. Arguments are libFuzzer's own. A
+finding is kept in build/fuzz; give its file as the only argument to see it again.
 """
 
 import sys

@@ -4,8 +4,10 @@ In: the target of a request line, in origin form. Out: canonical path and raw qu
 
 - "." and ".." are resolved, also where they were percent-encoded; ".." above the root is refused.
 - Empty segments are dropped, except a last one: "//a/" is "/a/".
-- Unreserved characters are decoded, every other escape is kept with upper-case digits, and what may not stand bare in
-  a path is escaped. "*" counts as such: no rule can name it bare.
+- Unreserved characters are decoded, and those that mean the same bare to nearly every server: "%3Adelete" is ":delete"
+  to most, so a rule about one must find the other. Kept escaped or bare, as they came, are "+" (a space to some) and
+  what follows; every escape has upper-case digits, and what may not stand bare in a path is escaped. "*" counts as
+  such: no rule can name it bare.
 - Refused, because upstreams disagree about it: encoded slash, backslash or NUL, a bare backslash, an escape of an
   escape, escapes that are not UTF-8, control characters, a fragment, and a bare semicolon: servlets cut a segment off
   there, so that "/admin;x" is "/admin" to them. Encoded it is text to all, except behind dots: "..%3B" and ".%3B".
@@ -27,7 +29,7 @@ _PLAIN = re.compile(rb"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9\-._~!$&'()+,=:@]+)+/?|/")
 _QUERY = re.compile(rb"[!\"$-~]*")
 """Printable ASCII without "#" (0x23); what a query means is the upstream's, so it is judged and forwarded raw."""
 _BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'()+,=:@]")
-_UNRESERVED = re.compile(rb"[A-Za-z0-9\-._~]")
+_SAME_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'(),=:@]")
 _TWICE = re.compile(rb"%25[0-9A-Fa-f]{2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{2}")
 
@@ -87,7 +89,7 @@ def _segment(raw: bytes) -> bytes:
             octet = bytes([int(digits, 16)])
             if octet in (b"/", b"\\", b"\0"):
                 _refuse("the path has an encoded slash, backslash or NUL")
-            out += octet if _UNRESERVED.fullmatch(octet) else b"%" + digits.upper()
+            out += octet if _SAME_BARE.fullmatch(octet) else b"%" + digits.upper()
             octets += octet
             at += 3
             continue

@@ -43,6 +43,7 @@ upstreams:
 _RULES = """\
 rules:
   - {name: no-admin, effect: deny, match: {http: {paths: ["/admin/**"]}}}
+  - {name: no-verbs, effect: deny, match: {http: {paths: ["/v1/things:delete", "/v1/@me/**", "/v1/x(1)"]}}}
   - name: the-rest
     match: {principals: [{group: agents}], upstreams: [b, hosted, m, self, NAMES]}
     effect: allow

@@ -33,7 +33,8 @@ from penstock._core.refusal import RefusedError
         (b"/a/./../b/", "/b/"),
         # Escapes: unreserved characters bare, everything else with upper-case digits, and what may not stand bare.
         (b"/a%2db%2Ec%5fd%7ee", "/a-b.c_d~e"),
-        (b"/a%3bb%2c", "/a%3Bb%2C"),
+        (b"/a%3bb%2b", "/a%3Bb%2B"),
+        (b"/things%3adelete/%40me/%28x%29%21%24%26%27%2c%3D", "/things:delete/@me/(x)!$&',="),
         (b"/a,c=d:e@f+g!h$i&j'k(l)", "/a,c=d:e@f+g!h$i&j'k(l)"),
         (b"/*", "/%2A"),
         (b"/**", "/%2A%2A"),
