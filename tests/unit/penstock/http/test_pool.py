@@ -262,21 +262,24 @@ class Connected(FakeTransport):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("here", "other", "ports", "event"),
+    ("here", "other", "own", "event"),
     [
-        ("127.0.0.1", "127.0.0.1", {8642}, "loop_detected"),
-        ("127.0.0.1", "127.0.0.99", {8642}, "loop_detected"),
-        ("::1", "::1", {1, 8642}, "loop_detected"),
-        ("10.0.0.7", "10.0.0.7", {8642}, "loop_detected"),
-        ("10.0.0.7", "10.0.0.8", {8642}, "opened"),
-        ("127.0.0.1", "127.0.0.1", {8643}, "opened"),
-        ("127.0.0.1", "127.0.0.1", set(), "opened"),
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 8642), "loop_detected"),
+        ("::1", "::1", ("::1", 8642), "loop_detected"),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", ("127.0.0.1", 8642), "loop_detected"),
+        ("127.0.0.1", "127.0.0.99", ("0.0.0.0", 8642), "loop_detected"),
+        ("10.0.0.7", "10.0.0.7", ("::", 8642), "loop_detected"),
+        ("fe80::7%eth0", "fe80::7%eth0", ("::", 8642), "loop_detected"),
+        ("10.0.0.7", "10.0.0.8", ("0.0.0.0", 8642), "opened"),
+        ("10.0.0.7", "10.0.0.7", ("127.0.0.1", 8642), "opened"),
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 8643), "opened"),
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 0), "opened"),
     ],
 )
 async def test_a_shim_is_never_its_own_upstream(
-    here: str, other: str, ports: set[int], event: str, monkeypatch: pytest.MonkeyPatch
+    here: str, other: str, own: tuple[str, int], event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By whatever address of this machine it is found; nothing was sent to it."""
+    """By whatever address of this machine it is found; nothing was sent to it. Others may have its port elsewhere."""
     made: list[Connected] = []
 
     async def connect(factory: Callable[[], asyncio.Protocol], *_: object, **__: object) -> object:
@@ -286,7 +289,7 @@ async def test_a_shim_is_never_its_own_upstream(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
     pool = Pool(Limits(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), lambda: 0.0)
-    pool.own_ports = frozenset(ports)
+    pool.own = frozenset({own})
     taker = Waiter()
     pool.open(Route.of(an_upstream(url="http://127.0.0.1:8642", private=True)), taker, fresh=True)
     await taker.told.wait()
