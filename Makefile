@@ -5,6 +5,7 @@ VENV := .venv
 AGENTS := .venv-agents
 LOWEST := .venv-lowest
 COMPILED := .venv-compiled
+FUZZ := .venv-fuzz
 PROTOENV := build/protoenv
 ENVOYENV := build/envoyenv
 PIP := -m pip --disable-pip-version-check --quiet
@@ -18,7 +19,7 @@ FORMATTED := services shims tests migrations
 # A developer's own address or token must never reach a test or the demo.
 unexport PENSTOCK_ADDRESS PENSTOCK_TOKEN PENSTOCK_CA
 
-.PHONY: help demo run test check drift test-agents test-lowest test-compiled bench protos wheels fmt clean python
+.PHONY: help demo run test check drift test-agents test-lowest test-compiled test-fuzz fuzz bypass-report bench protos wheels fmt clean python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +38,16 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check $(FORMATTED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-fuzz: $(FUZZ)/.installed ## Fuzz what agents send for half a minute
+	$(FUZZ)/bin/python tests/fuzz/fuzz_connection.py -max_total_time=30 -print_final_stats=1
+
+fuzz: $(FUZZ)/.installed ## The same until it is ended or finds something; what was learned stays in build/fuzz
+	$(FUZZ)/bin/python tests/fuzz/fuzz_connection.py
+
+bypass-report: $(VENV)/.installed ## Try every known way round the shim, and write what came of each to build/bypass-report.md
+	$(BIN)/python -m pytest tests/integration/bypass
+	@sed -n 1,8p build/bypass-report.md
 
 test-agents: $(AGENTS)/.installed ## Drive real agent clients (anthropic, claude-agent-sdk) through the shim
 	$(AGENTS)/bin/python -m pytest tests/agents
@@ -74,7 +85,7 @@ fmt: $(VENV)/.installed ## Format and fix what can be fixed
 	$(BIN)/ruff format $(FORMATTED)
 
 clean: ## Remove environments and everything that is built; penstock-data stays
-	rm -rf $(VENV) $(AGENTS) $(LOWEST) $(COMPILED) build dist
+	rm -rf $(VENV) $(AGENTS) $(LOWEST) $(COMPILED) $(FUZZ) build dist
 
 # Environments. The stamp is the target, so that an interrupted installation is repeated.
 python:
@@ -98,6 +109,13 @@ $(LOWEST)/.installed: $(PROJECTS) | python
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	@mkdir -p build && $(PYTHON) tests/lowest.py >build/lowest.txt
 	$(LOWEST)/bin/python $(PIP) install -c build/lowest.txt -e ./shims -e '.[dev]'
+	@touch $@
+
+# The fuzzer instruments Python code, so the shim stays uncompiled here.
+$(FUZZ)/.installed: $(PROJECTS) | python
+	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python $(PIP) install -c constraints.txt -e ./shims h11 atheris==3.0.0 \
+	  || { echo "atheris 3.0.0 (PyPI) could not be installed: it has wheels for Linux, Python 3.11 to 3.13" >&2; exit 1; }
 	@touch $@
 
 # The shim's wheel goes in first, by force since its version never changes; then what it and the server need.

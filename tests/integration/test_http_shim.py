@@ -51,7 +51,10 @@ def forwarded(port: int, start: str, *lines: str, body: bytes = b"") -> bytes:
     head = [f"{start} HTTP/1.1", f"host: 127.0.0.1:{port}", *lines]
     framing = [f"content-length: {len(body)}"] if body else []
     credential = [f"x-api-key: {CREDENTIAL[1].decode()}"]
-    return "\r\n".join([*head, "accept-encoding: identity", *credential, *framing, "", ""]).encode() + body
+    return (
+        "\r\n".join([*head, "accept-encoding: identity", "via: 1.1 penstock", *credential, *framing, "", ""]).encode()
+        + body
+    )
 
 
 async def test_a_unix_socket_serves_as_a_port_does(origin: Origin) -> None:
@@ -152,13 +155,14 @@ async def test_the_answer_to_head_has_no_body() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
             body = b"" if head.startswith(b"HEAD") else b"hello"
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
+            writer.write(b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n\r\n" + body)
 
     async with RawOrigin(serve).running() as origin, running(origin.port, judge=allow_bare) as shim:
         agent = await shim.agent()
         for _ in range(3):
             await agent.send(get(method="HEAD"))
-            assert await agent.head() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+            head = b"HTTP/1.1 200 OK\r\ndate: now\r\nvia: 1.1 penstock\r\ncontent-length: 5\r\n\r\n"
+            assert await agent.head() == head
             await agent.send(get())
             assert await agent.answer() == (200, b"hello")
         assert len(origin.received) == 1

@@ -64,7 +64,7 @@ def judged(ask: Ask) -> bytes:
     query = f"?{http.query}" if http.query else ""
     lines = [f"{http.method} {http.path}{query} HTTP/1.1".encode(), b"host: " + http.authority.encode()]
     lines += [name.encode() + b": " + value for name, value in http.headers]
-    lines.append(b"x-api-key: " + CREDENTIAL[1])
+    lines += [b"via: 1.1 penstock", b"x-api-key: " + CREDENTIAL[1]]
     if http.body or http.method in ("POST", "PUT", "PATCH"):
         lines.append(b"content-length: %d" % len(http.body))
     return b"\r\n".join([*lines, b"", b""]) + http.body

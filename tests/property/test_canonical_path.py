@@ -67,11 +67,13 @@ def test_a_canonical_path_holds_nothing_that_is_read_in_two_ways(path: bytes) ->
     found = form(path)
     assume(found is not None)
     assert found is not None
-    assert re.fullmatch(r"/(?:[A-Za-z0-9\-._~!$&'()+,;=:@/]|%[0-9A-F]{2})*", found)
+    assert re.fullmatch(r"/(?:[A-Za-z0-9\-._~!$&'()+,=:@/]|%[0-9A-F]{2})*", found)
     assert "//" not in found
-    assert not re.search(r"/\.\.?(?:/|;|%3B|$)", found)
+    assert not re.search(r"/\.\.?(?:/|%3B|$)", found)
     assert not re.search(r"%(?:2F|5C|00|25[0-9A-Fa-f]{2})", found)
-    assert not any(re.fullmatch(rb"[A-Za-z0-9\-._~]", unquote_to_bytes(it)) for it in re.findall("%..", found))
+    assert not any(
+        re.fullmatch(rb"[A-Za-z0-9\-._~!$&'(),=:@]", unquote_to_bytes(it)) for it in re.findall("%..", found)
+    )
     unquote_to_bytes(found).decode("utf-8")
 
 
@@ -90,12 +92,12 @@ def test_a_rule_can_name_every_canonical_path(path: bytes) -> None:
 @SETTINGS
 @given(SEGMENTS, st.randoms(use_true_random=False))
 def test_paths_that_are_equal_when_decoded_have_one_form(segments: list[str], random: Random) -> None:
-    """Escaping any unreserved or non-ASCII character, in any case of the digits, changes nothing."""
+    """Escaping any character but a few reserved ones, in any case of the digits, changes nothing."""
     choose = random.random
 
     def spell(character: str) -> bytes:
         octets = character.encode()
-        may_vary = re.fullmatch(r"[A-Za-z0-9\-._~{}\"<>^`|* ]", character) or not character.isascii()
+        may_vary = re.fullmatch(r"[A-Za-z0-9\-._~!$&'(),=:@{}\"<>^`|* ]", character) or not character.isascii()
         if not may_vary or choose() < 0.5:
             return octets
         return b"".join((b"%%%02x" if choose() < 0.5 else b"%%%02X") % octet for octet in octets)
@@ -109,7 +111,7 @@ def test_paths_that_are_equal_when_decoded_have_one_form(segments: list[str], ra
 @given(SEGMENTS)
 def test_dots_are_resolved_as_a_plain_reader_does(segments: list[str]) -> None:
     """The decoded segments of the canonical form are those that are left of the decoded segments of the path."""
-    assume(not any(re.match(r"\.\.?;", segment) for segment in segments))
+    assume(not any(";" in segment for segment in segments))
     left = reference(segments)
     path = ("/" + "/".join(segments)).encode()
     found = form(path)

@@ -2,9 +2,10 @@
 
 request.path and request.params: canonical percent-encoded text. request.headers: lower-case names; values of a name
 that occurs more than once are joined with ", ", bytes read as ISO-8859-1. request.query: decoded as a form; if any
-name occurs twice, or a value is not UTF-8, the whole attribute is missing, because upstreams disagree about which one
-counts. request.json: missing unless the whole body was sent and is strict JSON. An empty owner, delegator or session
-is missing. What is missing makes the condition that needs it an error, and an error counts against the request.
+name occurs twice, or two are one to some upstreams (a and A, a and a[]), or a value is not UTF-8, or there is a bare
+semicolon, the whole attribute is missing, because upstreams disagree about what counts. request.json: missing unless
+the whole body was sent and is strict JSON. An empty owner, delegator or session is missing. What is missing makes
+the condition that needs it an error, and an error counts against the request.
 """
 
 from collections.abc import Callable
@@ -103,14 +104,24 @@ def _headers(attributes: Attributes) -> dict[str, str]:
 
 def _query(attributes: Attributes) -> Any:
     """Returns query values by name, or MISSING where upstreams may disagree about them."""
+    query = attributes.action.http.query
+    if ";" in query:  # separates fields in older frameworks
+        return MISSING
     try:
-        fields = parse_qsl(
-            attributes.action.http.query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
-        )
+        fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         return MISSING
     values = dict(fields)
-    return values if len(values) == len(fields) else MISSING
+    names = [_loose(name) for name in values]
+    if len(values) != len(fields) or len(set(names)) != len(names):
+        return MISSING
+    whole = set(names)
+    return values if not any("[" in name and name.partition("[")[0] in whole for name in names) else MISSING
+
+
+def _loose(name: str) -> str:
+    """Returns a name as frameworks read it that ignore case (ASP.NET), spaces before it, dots and NUL (PHP)."""
+    return name.partition("\0")[0].strip().replace(".", "_").replace(" ", "_").casefold()
 
 
 ATTRIBUTES: dict[str, Attribute] = {

@@ -14,8 +14,8 @@ MAX_TEMPLATE_CHARACTERS = 2048
 
 _NOTHING: dict[str, str] = {}
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})*")
-_UNRESERVED = re.compile(rb"[A-Za-z0-9\-._~]")
+_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,=:@]|%[0-9A-F]{2})*")
+_SAME_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'(),=:@]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,6 @@ def _segment(segment: str, *, last: bool) -> tuple[str | None, str]:
         raise ValueError(f'"{segment}" is not in canonical form: percent-encode it, with upper-case hex digits')
     for escape in re.findall("%[0-9A-F]{2}", segment):
         octet = unquote_to_bytes(escape)
-        if _UNRESERVED.fullmatch(octet) or octet in {b"/", b"\\", b"\x00"}:
+        if _SAME_BARE.fullmatch(octet) or octet in {b"/", b"\\", b"\x00"}:
             raise ValueError(f'"{escape}" never occurs in a canonical path')
     return segment, ""

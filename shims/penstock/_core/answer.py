@@ -11,6 +11,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from penstock._core.headers import HOP_BY_HOP
+from penstock._core.via import VIA, VIA_HTTP10
 
 __all__ = ["AnswerHead", "BadAnswerError", "read_answer", "serialise"]
 
@@ -51,6 +52,7 @@ class AnswerHead:
     """Holds a head. fields: what goes to the agent, not masked yet. integrity: those that a changed body makes wrong.
 
     length: bytes of the body, None if only its end tells. bodiless: there is none, whatever the length says.
+    via: the line that names this shim. dated: the upstream said when it answered.
     """
 
     status: int
@@ -60,6 +62,8 @@ class AnswerHead:
     content_encoding: str
     length: int | None
     bodiless: bool
+    via: bytes = VIA
+    dated: bool = False
 
 
 class _Kind(IntEnum):
@@ -71,6 +75,7 @@ class _Kind(IntEnum):
     CONNECTION = 5
     TYPE = 6
     ENCODING = 7
+    DATE = 8
 
 
 _SPECIAL = {
@@ -79,11 +84,17 @@ _SPECIAL = {
     "connection": _Kind.CONNECTION,
     "content-type": _Kind.TYPE,
     "content-encoding": _Kind.ENCODING,
+    "date": _Kind.DATE,
 }
 
 
-def read_answer(status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head: bool) -> AnswerHead:
-    """Returns the head; to_head: it answers a HEAD request. Raises BadAnswerError for what is ambiguous."""
+def read_answer(
+    status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head: bool, http10: bool = False
+) -> AnswerHead:
+    """Returns the head; to_head: it answers a HEAD request; http10: it came in HTTP/1.0.
+
+    Raises BadAnswerError for what is ambiguous.
+    """
     if not 200 <= status <= 599:
         raise _ambiguous("no valid status")
     if status == 206 and not to_head:
@@ -92,11 +103,14 @@ def read_answer(status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head:
     integrity: list[tuple[str, bytes]] = []
     content_type = content_encoding = ""
     length: int | None = None
-    chunked = False
+    chunked = dated = False
     named: list[str] = []
     for raw_name, raw_value in headers:
         kind, name, value = _kept(raw_name, raw_value) if len(raw_value) <= MEMO_BYTES else _sort(raw_name, raw_value)
         if kind is _Kind.KEPT:
+            fields.append((name, value))
+        elif kind is _Kind.DATE:
+            dated = True
             fields.append((name, value))
         elif kind is _Kind.TYPE:
             if content_type:
@@ -123,7 +137,8 @@ def read_answer(status: int, headers: Iterable[tuple[bytes, bytes]], *, to_head:
     if named:
         fields = [field for field in fields if field[0] not in named]
     bodiless = to_head or status in _NO_BODY
-    return AnswerHead(status, fields, integrity, content_type, content_encoding, length, bodiless)
+    via = VIA_HTTP10 if http10 else VIA
+    return AnswerHead(status, fields, integrity, content_type, content_encoding, length, bodiless, via, dated)
 
 
 def serialise(status: int, fields: Iterable[tuple[str, bytes]], framing: bytes) -> bytes:

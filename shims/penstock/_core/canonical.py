@@ -4,10 +4,13 @@ In: the target of a request line, in origin form. Out: canonical path and raw qu
 
 - "." and ".." are resolved, also where they were percent-encoded; ".." above the root is refused.
 - Empty segments are dropped, except a last one: "//a/" is "/a/".
-- Unreserved characters are decoded, every other escape is kept with upper-case digits, and what may not stand bare in
-  a path is escaped. "*" counts as such: no rule can name it bare.
+- Unreserved characters are decoded, and those that mean the same bare to nearly every server: "%3Adelete" is ":delete"
+  to most, so a rule about one must find the other. Kept escaped or bare, as they came, are "+" (a space to some) and
+  what follows; every escape has upper-case digits, and what may not stand bare in a path is escaped. "*" counts as
+  such: no rule can name it bare.
 - Refused, because upstreams disagree about it: encoded slash, backslash or NUL, a bare backslash, an escape of an
-  escape, escapes that are not UTF-8, control characters, "..;" and ".;", a fragment.
+  escape, escapes that are not UTF-8, control characters, a fragment, and a bare semicolon: servlets cut a segment off
+  there, so that "/admin;x" is "/admin" to them. Encoded it is text to all, except behind dots: "..%3B" and ".%3B".
 """
 
 import re
@@ -21,12 +24,12 @@ __all__ = ["canonical_path", "split_target"]
 MEMO_BYTES = 1024
 """Longest target in bytes whose canonical form is kept."""
 
-_PLAIN = re.compile(rb"(?:/(?!\.\.?(?:/|;|\Z))[A-Za-z0-9\-._~!$&'()+,;=:@]+)+/?|/")
+_PLAIN = re.compile(rb"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9\-._~!$&'()+,=:@]+)+/?|/")
 """A path that is canonical as it stands."""
 _QUERY = re.compile(rb"[!\"$-~]*")
 """Printable ASCII without "#" (0x23); what a query means is the upstream's, so it is judged and forwarded raw."""
-_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'()+,;=:@]")
-_UNRESERVED = re.compile(rb"[A-Za-z0-9\-._~]")
+_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'()+,=:@]")
+_SAME_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'(),=:@]")
 _TWICE = re.compile(rb"%25[0-9A-Fa-f]{2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{2}")
 
@@ -86,12 +89,14 @@ def _segment(raw: bytes) -> bytes:
             octet = bytes([int(digits, 16)])
             if octet in (b"/", b"\\", b"\0"):
                 _refuse("the path has an encoded slash, backslash or NUL")
-            out += octet if _UNRESERVED.fullmatch(octet) else b"%" + digits.upper()
+            out += octet if _SAME_BARE.fullmatch(octet) else b"%" + digits.upper()
             octets += octet
             at += 3
             continue
         if byte == b"\\":
             _refuse("the path has a backslash")
+        if byte == b";":
+            _refuse("the path has a semicolon, which some upstreams cut it off at; percent-encode it")
         out += byte if _BARE.fullmatch(byte) else b"%%%02X" % byte[0]
         octets += byte
         at += 1
@@ -103,7 +108,7 @@ def _segment(raw: bytes) -> bytes:
         octets.decode("utf-8")
     except UnicodeDecodeError:
         _refuse("the path is not UTF-8")
-    if re.match(rb"\.\.?(?:;|%3B)", out):
+    if re.match(rb"\.\.?%3B", out):
         _refuse("the path has a dot segment with a parameter")
     return bytes(out)
 

@@ -237,14 +237,14 @@ class Exchange:
         if self.state is State.OPENING:
             self._refuse(Refusal(502, code, reason))
 
-    def answer_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Takes the head of the answer (never a 1xx one)."""
+    def answer_head(self, status: int, headers: list[tuple[bytes, bytes]], *, http10: bool = False) -> None:
+        """Takes the head of the answer (never a 1xx one); http10: it came in HTTP/1.0."""
         if self.state is not State.FORWARDING:
             return
         assert self._recording is not None
         route, spec, request = self._request.route, self._spec, self._request
         try:
-            head = read_answer(status, headers, to_head=request.method == "HEAD")
+            head = read_answer(status, headers, to_head=request.method == "HEAD", http10=http10)
             tape, covered = self._recording.tape, route.covers(spec)
             reply = Reply(self._party, tape, route.mask(spec), covered=covered, http10=request.http10)
             reply.head(head, keep_alive=request.keep_alive and self._body.complete)
@@ -399,9 +399,8 @@ class Exchange:
         keep_alive = request.keep_alive and self._body.complete
         self._reply = None
         self._finish(outcome)
-        self._party.write(
-            render(refusal, request.route.upstream.dialect, head_only=request.method == "HEAD", close=not keep_alive)
-        )
+        dialect, head_only, now_ms = request.route.upstream.dialect, request.method == "HEAD", self._env.now_ms()
+        self._party.write(render(refusal, dialect, head_only=head_only, close=not keep_alive, now_ms=now_ms))
         self._party.finished(keep_alive=keep_alive)
 
     def _crash(self) -> None:

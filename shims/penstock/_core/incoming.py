@@ -7,7 +7,7 @@ before a colon, both a length and chunks); here is what it lets through.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +16,7 @@ from penstock._core.describe import Action, BodyState, HttpRequest
 from penstock._core.headers import Kind, SortedHeader, sort_header
 from penstock._core.mounts import Mounts, Route
 from penstock._core.refusal import RefusedError
+from penstock._core.via import VIA, VIA_HTTP10, end_circles
 
 __all__ = ["CHUNKED", "IDENTITY", "NO_BODY", "Incoming", "read_head"]
 
@@ -78,13 +79,12 @@ class Incoming:
             name, value = credential
             extra = name.encode("ascii") + b": " + value + b"\r\n"
             if any(own == name for own, _ in self.headers):
-                lines = b"".join(
-                    b"%b: %b\r\n" % (own.encode("ascii"), given) for own, given in self.headers if own != name
-                )
+                lines = _lines([(own, given) for own, given in self.headers if own != name])
         route = self.route
         query = f"?{self.query}" if self.query else ""
         start = f"{self.method} {route.base}{self.path}{query} HTTP/1.1\r\nhost: {route.authority}\r\n"
-        return b"".join((start.encode("ascii"), lines, extra, framing, b"\r\n"))
+        via = VIA_HTTP10 if self.http10 else VIA
+        return b"".join((start.encode("ascii"), lines, via, extra, framing, b"\r\n"))
 
 
 def read_head(
@@ -104,6 +104,8 @@ def read_head(
         raise RefusedError(404, "upstream_unknown", reason)
     route, rest = found
     head = _head(route, tuple([header for header in headers if header[0] not in _LENGTH_NAMES]))
+    if name == "OPTIONS":
+        head = _one_hop_less(head)
     length = _length(head, [value for field, value in headers if field in _LENGTH_NAMES])
     http10 = version == "1.0"
     if head.chunked and (length is not None or http10):
@@ -126,6 +128,27 @@ def read_head(
         session=head.session,
         expect_continue=head.expect and not http10,
     )
+
+
+def _one_hop_less(head: "_Head") -> "_Head":
+    """Returns the head that an OPTIONS request with Max-Forwards goes on with (RFC 9110, section 7.6.2)."""
+    given = [value for name, value in head.headers if name == "max-forwards"]
+    if not given:
+        return head
+    hops = given[0]
+    if not hops.isdigit() or len(hops) > MAX_LENGTH_DIGITS:
+        _bad("Max-Forwards must be a number")
+    if not int(hops):
+        reason = "The request was not forwarded: Max-Forwards ends it here, and this shim has no options of its own."
+        raise RefusedError(405, "method_refused", reason)
+    less = b"%d" % (int(hops) - 1)
+    headers = tuple([(name, less if name == "max-forwards" else value) for name, value in head.headers])
+    return replace(head, headers=headers, lines=_lines(headers))
+
+
+def _lines(headers: Sequence[tuple[str, bytes]]) -> bytes:
+    """Returns forwarded fields as they go up."""
+    return b"".join([b"%b: %b\r\n" % (name.encode("ascii"), value) for name, value in headers])
 
 
 def _by_host(headers: Sequence[tuple[bytes, bytes]], path: str, mounts: Mounts) -> tuple[Route, str] | None:
@@ -265,6 +288,10 @@ class _Headers:
             raise RefusedError(400, "two_tokens", reason)
         token = tokens.pop() if tokens else ""
         kept = [header for header in self.kept if header.name not in self.connection]
+        passed = 0
+        for header in kept:
+            if header.name == "via":
+                passed = end_circles(header.value, passed)
         lines = b"".join([header.line for header in kept])
         if len(token) >= MIN_TOKEN and token.encode() in lines:
             raise _misplaced()

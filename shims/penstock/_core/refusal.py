@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from penstock._core.http_date import http_date
 from penstock._core.verdict import Outcome, Verdict
 
 __all__ = ["Refusal", "RefusedError", "of_verdict", "render"]
@@ -30,6 +31,9 @@ _ANTHROPIC_TYPES = {
 
 _UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
 """What the service's names never hold; in a header it could begin another one."""
+
+ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+"""What an answer 405 says is taken (RFC 9110, section 15.5.6)."""
 
 _UNAVAILABLE_CODES = frozenset({"service_unavailable"})
 """Codes of denials that say nothing about the request: they are answered 503, as a lost service is."""
@@ -81,8 +85,13 @@ def of_verdict(verdict: Verdict) -> Refusal:
     return Refusal(status, code, reason, verdict.rule, verdict.approval, verdict.decision_id, retry)
 
 
-def render(refusal: Refusal, dialect: str, *, head_only: bool = False, close: bool = False) -> bytes:
-    """Returns the response. dialect: "anthropic", or "problem" (RFC 9457) for any other. head_only: it answers HEAD."""
+def render(
+    refusal: Refusal, dialect: str, *, head_only: bool = False, close: bool = False, now_ms: int | None = None
+) -> bytes:
+    """Returns the response. dialect: "anthropic", or "problem" (RFC 9457) for any other. head_only: it answers HEAD.
+
+    now_ms: UTC milliseconds for its Date.
+    """
     anthropic = dialect == "anthropic"
     body = json.dumps(_anthropic(refusal) if anthropic else _problem(refusal)).encode()
     lines = [
@@ -93,10 +102,14 @@ def render(refusal: Refusal, dialect: str, *, head_only: bool = False, close: bo
         "x-should-retry: false",
         f"x-penstock-code: {_name(refusal.code)}",
     ]
+    if now_ms is not None:
+        lines.append(f"date: {http_date(now_ms // 1000)}")
     if refusal.decision:
         lines.append(f"x-penstock-decision: {_name(refusal.decision)}")
     if refusal.retry_after_s:
         lines.append(f"retry-after: {refusal.retry_after_s}")
+    if refusal.status == 405:
+        lines.append(f"allow: {ALLOWED}")
     if close:
         lines.append("connection: close")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii", "replace")

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from penstock._core.answer import AnswerHead, BadAnswerError, serialise
 from penstock._core.field_mask import FieldMask, Fields
+from penstock._core.http_date import http_date
 from penstock._core.mask import BodyMask, Unmaskable
 from penstock._core.tape import Tape, Track
 from penstock._core.verdict import FrameKind
@@ -155,8 +156,15 @@ class Reply:
 
     def _open(self, head: AnswerHead, fields: Fields, framing: bytes) -> None:
         """Queues the head and begins the recording."""
-        self._out.append(serialise(head.status, fields, framing if self.keep_alive else framing + _CLOSE))
+        self._out.append(serialise(head.status, fields, self._last_lines(head, framing)))
         self._track = self._begin_track(head)
+
+    def _last_lines(self, head: AnswerHead, framing: bytes) -> bytes:
+        """Returns the lines that this shim adds to a head."""
+        lines = head.via + framing if self.keep_alive else head.via + framing + _CLOSE
+        if not head.dated:  # who forwards an answer without a Date must add it (RFC 9110, section 6.6.1)
+            lines = b"date: %b\r\n%b" % (http_date(self._tape.now_ms() // 1000).encode(), lines)
+        return lines
 
     def _begin_track(self, head: AnswerHead) -> Track:
         start = str(head.status)
@@ -191,9 +199,7 @@ class Reply:
         if masked.counts:
             self._tape.count(masked.counts)
         framing = b"content-length: %d\r\n" % len(masked.data)
-        self._writer.write(
-            serialise(head.status, fields, framing if self.keep_alive else framing + _CLOSE) + masked.data
-        )
+        self._writer.write(serialise(head.status, fields, self._last_lines(head, framing)) + masked.data)
         self.started = True
         self._begin_track(head).whole(masked.data)
 

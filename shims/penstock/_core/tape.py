@@ -24,7 +24,7 @@ _MORE = {FrameKind.REQUEST: FrameKind.REQUEST_BODY, FrameKind.RESPONSE: FrameKin
 class Tape:
     """Makes the frames of one exchange. mask: of the recorded copy; key: of its tokens."""
 
-    __slots__ = ("_call_id", "_last", "_now_ms", "_recorder", "_session", "_upstream", "counts", "key", "mask")
+    __slots__ = ("_call_id", "_last", "_recorder", "_session", "_upstream", "counts", "key", "mask", "now_ms")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Tape:
         key: bytes,
     ) -> None:
         self._recorder = recorder
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._call_id = call_id
         self._upstream = upstream
         self.mask = mask
@@ -99,7 +99,7 @@ class Tape:
 
     def _frame(self, kind: FrameKind, start: str = "", headers: Fields = (), body: bytes = b"") -> Frame:
         counts = dict(self.counts) if self.counts else {}
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         return Frame(self._call_id, kind, now_ms, self._upstream, self._session, start, headers, body, "", counts)
 
 

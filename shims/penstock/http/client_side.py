@@ -46,7 +46,8 @@ class _Rejected:
 
     def start(self) -> None:
         keep_alive = self._keep_alive and self.request_complete
-        refused = render(self._refusal, "problem", head_only=self._head_only, close=not keep_alive)
+        head_only, now_ms = self._head_only, self._connection.now_ms()
+        refused = render(self._refusal, "problem", head_only=head_only, close=not keep_alive, now_ms=now_ms)
         self._connection.write(refused)
         self._connection.finished(keep_alive=keep_alive)
 
@@ -113,7 +114,12 @@ class ClientConnection(asyncio.Protocol):
             self._deadline = self._hub.env.clock() + self._hub.env.limits.head_timeout_s
 
     def eof_received(self) -> bool:
-        """Takes the end of the agent's stream as its leaving, as gateways do: what waits for it is withdrawn."""
+        """Takes the end of the agent's stream as its leaving: what waits for it is withdrawn, at once.
+
+        An agent that closed only its own direction looks the same (TCP cannot tell), and would still read. But a model
+        that writes for nobody and an approval that nobody waits for cost more than a client that nobody has seen:
+        nginx, Envoy and Go's server decide likewise. What was written already still goes out.
+        """
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -121,7 +127,7 @@ class ClientConnection(asyncio.Protocol):
         self._hub.left(self)
         self._transport = None
         active, self._active = self._active, None
-        self._queue.clear()
+        self._drop_queue()
         if active is not None:
             active.gone()
 
@@ -180,6 +186,10 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()
 
     # The hub
+
+    def now_ms(self) -> int:
+        """Returns the time, UTC milliseconds."""
+        return self._hub.env.now_ms()
 
     def tick(self, now: float) -> None:
         """Looks at the deadline of what is under way."""
@@ -279,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
     def _end(self, *, read_on: bool) -> None:
         """Ends the connection after what was written; read_on: the agent may still be sending."""
         self._active = None
-        self._queue.clear()
+        self._drop_queue()
         if self._closing or self._transport is None or self._transport.is_closing():
             return
         self._closing = True
@@ -289,6 +299,11 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
+
+    def _drop_queue(self) -> None:
+        """Lets go of the requests that nobody will answer: their bodies count in the spool."""
+        while self._queue:
+            self._queue.popleft().gone()
 
     def _linger(self, size: int) -> None:
         self._lingered += size

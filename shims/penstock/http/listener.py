@@ -21,10 +21,13 @@ SOCKET_MODE = 0o666
 
 
 class Listener:
-    """Holds an open listener. url: where it listens, http://HOST:PORT or unix:/PATH."""
+    """Holds an open listener. url: where it listens, http://HOST:PORT or unix:/PATH. own: TCP address and port."""
 
-    def __init__(self, server: asyncio.AbstractServer, url: str, path: Path | None = None) -> None:
+    def __init__(
+        self, server: asyncio.AbstractServer, url: str, path: Path | None = None, own: tuple[str, int] | None = None
+    ) -> None:
         self.url = url
+        self.own = own
         self._server = server
         self._path = path
         self._inode = path.lstat().st_ino if path is not None else 0
@@ -42,7 +45,7 @@ class Listener:
         host, port = split_port(address)
         tcp = await loop.create_server(factory, host, port, backlog=BACKLOG)
         name, number = tcp.sockets[0].getsockname()[:2]
-        return cls(tcp, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
+        return cls(tcp, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}", own=(name, number))
 
     def close(self) -> None:
         """Accepts nothing more; removes the file of a Unix socket, unless it is another's by now."""

@@ -5,6 +5,7 @@ Names are kept for a few seconds, so that a burst of connections does not become
 """
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import ssl
@@ -49,6 +50,8 @@ class Pool:
         self._clock = clock
         self._idle: dict[_Key, deque[UpstreamConnection]] = {}
         self._open: set[UpstreamConnection] = set()
+        self.own: frozenset[tuple[str, int]] = frozenset()
+        """Addresses and ports that agents come to: never an upstream, or a request would ask for itself."""
         self._names: dict[tuple[str, int], tuple[float, list[str]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -130,7 +133,7 @@ class Pool:
         tls = self._tls if route.tls else None
         for address in await self._addresses(route):
             try:
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     lambda: UpstreamConnection(self, key),
                     address,
                     route.port,
@@ -142,8 +145,23 @@ class Pool:
                 raise _UnreachableError("upstream_untrusted", why) from None
             except OSError:
                 continue
+            if self._leads_here(transport):
+                transport.abort()
+                why = f"The host of {name} is this shim itself; nothing was forwarded. Ask the policy's admin."
+                raise _UnreachableError("loop_detected", why)
             return connection
         raise _UnreachableError("upstream_unreachable", f"{name} cannot be reached; nothing was forwarded.")
+
+    def _leads_here(self, transport: asyncio.BaseTransport) -> bool:
+        """Returns whether the other end is a listener of this shim; nothing was sent yet."""
+        other, port, *_ = transport.get_extra_info("peername") or ("", 0)
+        if not any(port == own for _, own in self.own):
+            return False
+        there = _plain(other)
+        if (str(there), port) in self.own:
+            return True
+        local = there.is_loopback or there == _plain(transport.get_extra_info("sockname")[0])
+        return local and any((everywhere, port) in self.own for everywhere in ("0.0.0.0", "::"))  # noqa: S104  # compared
 
     async def _addresses(self, route: Route) -> list[str]:
         """Returns the addresses of the upstream's name. Raises _UnreachableError if any of them is not permitted."""
@@ -165,6 +183,12 @@ class Pool:
             why = f"The host of {name} has an address that may not be connected to; nothing was forwarded."
             raise _UnreachableError("address_refused", why)
         return found
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Returns an address without its zone, as IPv4 where it is that within IPv6."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
 def _may_connect(address: str, route: Route) -> bool:

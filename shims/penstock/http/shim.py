@@ -95,6 +95,7 @@ class HttpShim:
                 self._unlisten()
                 error.filename = address
                 raise
+        self._pool.own = frozenset(listener.own for listener in self._listeners if listener.own is not None)
         self._ticking = asyncio.get_running_loop().create_task(self._tick())
         return [listener.url for listener in self._listeners]
 

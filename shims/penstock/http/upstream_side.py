@@ -198,7 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         if len(headers) > self._pool.limits.max_headers:
             self._break()
             return
-        taker.answer_head(status, headers)
+        taker.answer_head(status, headers, http10=parser.get_http_version() == "1.0")
         if self._taker is taker and taker.method() == "HEAD":
             self._ended = True
             taker.answer_end()

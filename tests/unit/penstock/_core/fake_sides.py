@@ -25,6 +25,7 @@ __all__ = [
     "Stage",
     "a_config",
     "a_request",
+    "added",
     "an_upstream",
     "mounts",
 ]
@@ -33,6 +34,11 @@ TOKEN = "agent-" + "token-" + "of-the-test"
 KEY = b"the key of mask tokens"
 CREDENTIAL = ("x-api-key", b"real-" + b"key-of-the-upstream")
 KNOWN = KnownValue("billing-key", b"known-" + b"value-of-the-test")
+
+
+def added(seconds: int = 1000) -> bytes:
+    """Returns the lines that a shim adds to the head of an answer without a Date, at that time."""
+    return f"date: Thu, 01 Jan 1970 00:{seconds // 60:02}:{seconds % 60:02} GMT\r\nvia: 1.1 penstock\r\n".encode()
 
 
 def an_upstream(

@@ -10,7 +10,7 @@ from penstock._core.describe import BodyState
 from penstock._core.exchange import NEXT, Exchange, State
 from penstock._core.refusal import Refusal
 from penstock._core.verdict import Frame, FrameKind, MaskSpec, Outcome, Verdict
-from unit.penstock._core.fake_sides import CREDENTIAL, KNOWN, TOKEN, FakeLink, Stage, a_request, an_upstream
+from unit.penstock._core.fake_sides import CREDENTIAL, KNOWN, TOKEN, FakeLink, Stage, a_request, added, an_upstream
 
 LENGTH = ("content-length", "2")
 
@@ -33,10 +33,11 @@ def test_an_allowed_request_goes_up_and_its_answer_comes_down() -> None:
     assert stage.exchange.state is State.FORWARDING
     stage.answer(200, [("content-type", "text/plain"), LENGTH], b"ok")
     assert stage.log[2:] == ["agent: HTTP/1.1 200 OK", "upstream: released", "agent: kept"]
-    assert stage.party.written == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" + added()
+    assert stage.party.written == head + b"content-length: 2\r\n\r\nok"
     assert link.sent == (
         b"GET /v1/things HTTP/1.1\r\nhost: billing.example\r\naccept-encoding: identity\r\n"
-        b"x-api-key: " + CREDENTIAL[1] + b"\r\n\r\n"
+        b"via: 1.1 penstock\r\nx-api-key: " + CREDENTIAL[1] + b"\r\n\r\n"
     )
     assert stage.recorder.kinds == ["request", "response", "complete"]
     assert {frame.call_id for frame in stage.recorder.frames} == {stage.decider.asks[0].call_id}
@@ -172,7 +173,7 @@ def test_an_http_1_0_agent_gets_one_answer() -> None:
     stage = Stage(a_request(version="1.0"))
     allowed(stage)
     stage.answer(200, [], b"ok")
-    assert stage.party.written == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok"
+    assert stage.party.written == b"HTTP/1.1 200 OK\r\n" + added() + b"connection: close\r\n\r\nok"
     assert stage.party.ended == "closed"
 
 

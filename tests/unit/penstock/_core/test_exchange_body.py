@@ -9,7 +9,7 @@ from penstock._core.exchange import FIRST_BODY_BYTES, State
 from penstock._core.incoming import Incoming
 from penstock._core.limits import Limits
 from penstock._core.verdict import FrameKind, Outcome
-from unit.penstock._core.fake_sides import TOKEN, Stage, a_request
+from unit.penstock._core.fake_sides import TOKEN, Stage, a_request, added
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = [("content-length", "2")]
@@ -222,7 +222,7 @@ def test_an_agent_that_waits_is_told_to_go_on_once(needed: bool) -> None:
         stage.send(b"hello")
     assert b"expect" not in link.sent and link.body == b"hello"
     stage.answer(200, OK, b"ok")
-    assert stage.party.written == CONTINUE + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    assert stage.party.written == CONTINUE + b"HTTP/1.1 200 OK\r\n" + added() + b"content-length: 2\r\n\r\nok"
 
 
 def test_an_agent_that_sends_anyway_is_not_told() -> None:
@@ -307,7 +307,7 @@ def test_an_answer_that_ends_before_the_body_ends_both_connections() -> None:
     stage.decide(Outcome.ALLOW)
     link = stage.connect()
     stage.answer(413, [("content-length", "3")], b"too")
-    assert stage.party.written == b"HTTP/1.1 413 Request Entity Too Large\r\n" + (
+    assert stage.party.written == b"HTTP/1.1 413 Request Entity Too Large\r\n" + added() + (
         b"content-length: 3\r\nconnection: close\r\n\r\ntoo"
     )
     assert (stage.party.ended, link.ended) == ("closed", "aborted")

@@ -116,6 +116,7 @@ def test_the_forwarded_head_is_what_was_judged(credential: tuple[str, bytes] | N
     lines += [
         name.encode() + b": " + value for name, value in http.headers if credential is None or name != credential[0]
     ]
+    lines.append(b"via: 1.1 penstock")
     if credential is not None:
         lines.append(credential[0].encode() + b": " + credential[1])
     assert request.head(framing, credential) == b"\r\n".join(lines) + b"\r\n" + framing + b"\r\n"

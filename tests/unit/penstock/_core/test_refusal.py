@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from penstock._core import incoming
 from penstock._core.refusal import PENDING_RETRY_S, UNAVAILABLE_RETRY_S, Refusal, RefusedError, of_verdict, render
 from penstock._core.verdict import Outcome, Verdict
 
@@ -78,6 +79,19 @@ def test_no_refusal_is_retried(dialect: str, status: int) -> None:
     start, fields, _ = read(render(Refusal(status, "x", "y"), dialect))
     assert start.startswith(f"HTTP/1.1 {status} ") and len(start) > 13
     assert ("x-should-retry", "false") in fields and ("cache-control", "no-store") in fields
+
+
+def test_a_refused_method_is_told_which_are_taken() -> None:
+    """405 demands it (RFC 9110, section 15.5.6); they are the ones that the head's reader takes."""
+    allowed = dict(read(render(Refusal(405, "x", "y"), "problem"))[1])["allow"]
+    assert set(allowed.split(", ")) == incoming._METHODS
+    assert "allow" not in dict(read(render(REFUSAL, "problem"))[1])
+
+
+def test_a_refusal_is_dated() -> None:
+    """Where its time is known."""
+    assert dict(read(render(REFUSAL, "problem", now_ms=5999))[1])["date"] == "Thu, 01 Jan 1970 00:00:05 GMT"
+    assert "date" not in dict(read(render(REFUSAL, "problem"))[1])
 
 
 def test_an_unknown_dialect_is_problem_details() -> None:

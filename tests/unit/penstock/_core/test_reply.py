@@ -10,7 +10,7 @@ from penstock._core.mounts import Route
 from penstock._core.reply import WHOLE_BYTES, Reply
 from penstock._core.tape import Tape
 from penstock._core.verdict import FrameKind, MaskSpec
-from unit.penstock._core.fake_sides import KEY, KNOWN, FakeParty, FakeRecorder, an_upstream
+from unit.penstock._core.fake_sides import KEY, KNOWN, FakeParty, FakeRecorder, added, an_upstream
 
 MAIL = b"ada@example.com"
 NAME = MaskSpec(json=frozenset({"/name"}))
@@ -71,8 +71,8 @@ def test_plain_a_known_length_passes() -> None:
     """Bytes go on as they come, with the upstream's length and its integrity fields."""
     answer = Answer()
     got = answer.play([("ETag", '"1"'), TEXT, ("Content-Length", "6")], b"abc", b"def")
-    expected = b'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\netag: "1"\r\ncontent-length: 6\r\n\r\nabcdef'
-    assert got == expected
+    head = b'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\netag: "1"\r\n'
+    assert got == head + added(0) + b"content-length: 6\r\n\r\nabcdef"
     assert answer.reply.keep_alive
 
 
@@ -91,18 +91,27 @@ def test_plain_an_unknown_length_is_chunked() -> None:
     assert body == b"3\r\nabc\r\n14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"
 
 
+def test_an_answer_is_dated_once() -> None:
+    """By the upstream, or where it did not, by the shim; Via names the shim behind those before it."""
+    named = [("Via", "1.0 first")]
+    got = Answer().play([("Date", "yesterday"), *named], status=204)
+    assert got == b"HTTP/1.1 204 No Content\r\ndate: yesterday\r\nvia: 1.0 first\r\nvia: 1.1 penstock\r\n\r\n"
+    assert Answer().play(named, status=204) == b"HTTP/1.1 204 No Content\r\nvia: 1.0 first\r\n" + added(0) + b"\r\n"
+
+
 def test_an_http_1_0_agent_gets_no_chunks() -> None:
     """The end of the connection ends the body, and the head says so."""
     answer = Answer(http10=True)
     got = answer.play([TEXT], b"abc", b"def", keep_alive=False)
-    assert got == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\nabcdef"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" + added(0)
+    assert got == head + b"connection: close\r\n\r\nabcdef"
     assert not answer.reply.keep_alive
 
 
 def test_an_http_1_0_agent_gets_a_length_where_there_is_one() -> None:
     """Then it can tell a whole body from a cut one."""
     got = Answer(http10=True).play([("Content-Length", "3")], b"abc", keep_alive=False)
-    assert got == b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc"
+    assert got == b"HTTP/1.1 200 OK\r\n" + added(0) + b"content-length: 3\r\nconnection: close\r\n\r\nabc"
 
 
 def test_the_last_answer_of_a_connection_says_so() -> None:

@@ -104,7 +104,7 @@ def test_a_request_is_read_however_its_bytes_come() -> None:
         link = agent.serve()
         assert link.sent == (
             b"POST /v1/x?q HTTP/1.1\r\nhost: billing.example\r\nx-a: 1\r\n"
-            b"accept-encoding: identity\r\ncontent-length: 5\r\n\r\nhello"
+            b"accept-encoding: identity\r\nvia: 1.1 penstock\r\ncontent-length: 5\r\n\r\nhello"
         )
         assert agent.answers == [200] and agent.transport.ended == ""
 

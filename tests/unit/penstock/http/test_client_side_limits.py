@@ -206,6 +206,24 @@ def test_an_agent_that_leaves_ends_everything() -> None:
     assert agent.hub.connections == set()
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_bodies_that_wait_in_the_queue_are_let_go_with_the_connection(broken: bool) -> None:
+    """However it ends: else agents that come, queue bodies and leave would use the spool up."""
+    agent = Agent()
+    agent.send(get("/billing/1") + post("/billing/2", b"x" * 1000) * 2)
+    assert agent.stage.spool.used == 2000
+    if broken:
+        taker = agent.stage.links.wanted[0][1]
+        agent.connect()
+        taker.answer_head(200, [(b"content-length", b"5")])
+        taker.answer_body(b"x")
+        taker.answer_flush()
+        taker.link_lost()
+        assert agent.transport.ended == "aborted"
+    agent.transport.lose()
+    assert agent.stage.spool.used == 0 and agent.paths == ["/1"]
+
+
 @pytest.mark.parametrize("line", [b"Connection: close", b"Connection: x, Close"])
 def test_an_agent_that_says_close_gets_one_answer(line: bytes) -> None:
     """All of it, then the end."""

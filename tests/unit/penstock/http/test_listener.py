@@ -130,3 +130,11 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     """With what to write."""
     with pytest.raises(ValueError, match="write HOST:PORT"):
         split_port(address)
+
+
+async def test_a_listener_knows_the_address_that_is_its_own(folder: Path) -> None:
+    """That of TCP, so that no upstream can be it; a file is no upstream's address."""
+    tcp, unix = await Listener.open("127.0.0.1:0", Greeter), await Listener.open(f"unix:{folder}/s", Greeter)
+    assert tcp.own is not None and tcp.url == f"http://127.0.0.1:{tcp.own[1]}" and unix.own is None
+    tcp.close()
+    unix.close()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 
 import pytest
 
@@ -246,3 +247,52 @@ async def test_a_name_without_an_address_is_unreachable(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nothing)
     assert (await opened("http://billing.example")).events == ["address_refused"]
+
+
+class Connected(FakeTransport):
+    """Is a connection between two addresses. ended: whether the pool let it go."""
+
+    def __init__(self, here: str, other: str, protocol: asyncio.Protocol) -> None:
+        super().__init__(protocol)
+        self.names = {"sockname": (here, 50000), "peername": (other, 8642)}
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self.names.get(name, default)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("here", "other", "own", "event"),
+    [
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 8642), "loop_detected"),
+        ("::1", "::1", ("::1", 8642), "loop_detected"),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", ("127.0.0.1", 8642), "loop_detected"),
+        ("127.0.0.1", "127.0.0.99", ("0.0.0.0", 8642), "loop_detected"),
+        ("10.0.0.7", "10.0.0.7", ("::", 8642), "loop_detected"),
+        ("fe80::7%eth0", "fe80::7%eth0", ("::", 8642), "loop_detected"),
+        ("10.0.0.7", "10.0.0.8", ("0.0.0.0", 8642), "opened"),
+        ("10.0.0.7", "10.0.0.7", ("127.0.0.1", 8642), "opened"),
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 8643), "opened"),
+        ("127.0.0.1", "127.0.0.1", ("127.0.0.1", 0), "opened"),
+    ],
+)
+async def test_a_shim_is_never_its_own_upstream(
+    here: str, other: str, own: tuple[str, int], event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever address of this machine it is found; nothing was sent to it. Others may have its port elsewhere."""
+    made: list[Connected] = []
+
+    async def connect(factory: Callable[[], asyncio.Protocol], *_: object, **__: object) -> object:
+        protocol = factory()
+        made.append(Connected(here, other, protocol))
+        return made[0], protocol
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+    pool = Pool(Limits(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), lambda: 0.0)
+    pool.own = frozenset({own})
+    taker = Waiter()
+    pool.open(Route.of(an_upstream(url="http://127.0.0.1:8642", private=True)), taker, fresh=True)
+    await taker.told.wait()
+    assert taker.events == [event]
+    assert (made[0].ended, made[0].written) == ("" if event == "opened" else "aborted", b"")
+    pool.close()

@@ -24,6 +24,7 @@ class Taker:
     link: UpstreamConnection | None = None
     releases: bool = True
     flushes: int = 0
+    http10: bool = False
 
     def opened(self, link: Link, *, reused: bool) -> None:
         self.events.append("reused" if reused else "opened")
@@ -31,7 +32,8 @@ class Taker:
     def open_failed(self, code: str, reason: str) -> None:
         self.events.append(code)
 
-    def answer_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def answer_head(self, status: int, headers: list[tuple[bytes, bytes]], *, http10: bool = False) -> None:
+        self.http10 = http10
         self.events.append((status, headers))
 
     def answer_body(self, data: bytes) -> None:
@@ -125,6 +127,15 @@ def test_a_connection_serves_many_exchanges() -> None:
         upstream.transport.receive(OK if method == "GET" else OK[:-2])
         assert (taker.events[-1], upstream.idle) == ("end", True)
         upstream.pool._idle.clear()
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_the_version_of_an_answer_is_told(version: bytes) -> None:
+    """Via says it to the agent."""
+    upstream = Upstream()
+    taker = upstream.take()
+    upstream.transport.receive(b"HTTP/%b 200 OK\r\nContent-Length: 0\r\n\r\n" % version)
+    assert taker.http10 is (version == b"1.0")
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n", b"Transfer-Encoding: chunked\r\n"])

@@ -17,7 +17,7 @@ def match(template: str, path: str) -> dict[str, str] | None:
         ("/v1/refunds", "/v1/refunds", {}),
         ("/v1/refunds/", "/v1/refunds/", {}),
         ("/v1/refunds/{id}", "/v1/refunds/r1", {"id": "r1"}),
-        ("/v1/{kind}/{id}", "/v1/refunds/a%2Cb", {"kind": "refunds", "id": "a%2Cb"}),
+        ("/v1/{kind}/{id}", "/v1/refunds/a%2Bb", {"kind": "refunds", "id": "a%2Bb"}),
         ("/v1/*/x", "/v1/anything/x", {}),
         ("/v1/**", "/v1", {}),
         ("/v1/**", "/v1/", {}),
