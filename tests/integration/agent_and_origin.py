@@ -13,7 +13,19 @@ from penstock._core.verdict import Ask, KnownValue, MaskSpec, Outcome, Verdict
 from penstock.http import HttpShim
 from unit.penstock._core.fake_sides import CREDENTIAL, KEY, TOKEN, FakeDecider, FakeRecorder, a_config, an_upstream
 
-__all__ = ["PATIENCE_S", "Agent", "RawOrigin", "Shim", "allow", "allow_bare", "get", "post", "running"]
+__all__ = [
+    "PATIENCE_S",
+    "Agent",
+    "RawOrigin",
+    "Shim",
+    "allow",
+    "allow_bare",
+    "get",
+    "post",
+    "running",
+    "saying",
+    "unwanted",
+]
 
 _MASKED_KEY = re.compile("«upstream-key:[A-Z2-7]{10}»".encode())
 
@@ -32,6 +44,21 @@ def get(path: str = "/billing/x", *lines: bytes, method: str = "GET") -> bytes:
 def post(path: str, body: bytes, *lines: bytes) -> bytes:
     """Returns the bytes of a request with a body."""
     return get(path, b"Content-Length: %d" % len(body), *lines, method="POST") + body
+
+
+def saying(answer: bytes) -> Serve:
+    """Returns what reads one head and answers with these bytes, whatever else comes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    return serve
+
+
+async def unwanted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serves where nothing may come."""
+    raise AssertionError("nothing may come")
 
 
 class RawOrigin:

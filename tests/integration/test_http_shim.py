@@ -9,7 +9,18 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from e2e.origin import Origin, answer
-from integration.agent_and_origin import PATIENCE_S, Agent, RawOrigin, Shim, allow, allow_bare, get, post, running
+from integration.agent_and_origin import (
+    PATIENCE_S,
+    Agent,
+    RawOrigin,
+    Shim,
+    allow,
+    allow_bare,
+    get,
+    post,
+    running,
+    saying,
+)
 from penstock._core.describe import BodyState
 from penstock._core.limits import Limits
 from penstock._core.verdict import Ask, KnownValue, MaskSpec, Outcome, Verdict
@@ -289,12 +300,8 @@ async def test_without_the_service_nothing_passes(origin: Origin, shim: Shim, ag
 async def test_streams_are_cut_when_the_service_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under way goes on for a while, and is then broken off on both sides."""
     monkeypatch.setattr(shim_module, "CUT_S", 0.5)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-
-    async with RawOrigin(serve).running() as origin, running(origin.port) as shim:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"
+    async with RawOrigin(saying(answer)).running() as origin, running(origin.port) as shim:
         agent = await shim.agent()
         await agent.send(get())
         await agent.head()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from integration.agent_and_origin import PATIENCE_S, RawOrigin, Shim, get, post, running
+from integration.agent_and_origin import RawOrigin, Shim, get, post, running
 from penstock._core.limits import Limits
 from penstock._core.verdict import Ask
 from unit.penstock._core.fake_sides import CREDENTIAL, TOKEN
@@ -165,22 +165,6 @@ async def test_a_connection_of_one_agent_never_carries_the_answer_of_another(ori
         for agent in agents:
             assert await agent.answer() == (200, b"ok")
     assert 1 <= len(origin.received) <= 4
-
-
-async def test_an_agent_that_hangs_up_ends_the_origins_connection() -> None:
-    """A model would go on writing for nobody."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-
-    async with RawOrigin(serve).running() as origin, running(origin.port) as shim:
-        agent = await shim.agent()
-        await agent.send(get())
-        await agent.head()
-        agent.writer.close()
-        await asyncio.wait_for(origin.closed[0].wait(), PATIENCE_S)
-        assert shim.recorder.kinds == ["request", "response", "aborted_by_client"]
 
 
 async def test_a_head_that_drips_is_cut(origin: RawOrigin) -> None:

@@ -4,10 +4,11 @@ Service and upstreams are played: everything but /admin is allowed, connections 
 complete is answered. Used by the property test and by the fuzz target.
 """
 
+import contextlib
 import itertools
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import h11
 
@@ -22,7 +23,7 @@ from penstock.http.shim import Hub
 from unit.penstock._core.fake_sides import KEY, FakeLink, Stage, mounts
 from unit.penstock.http.fake_transport import FakeTransport
 
-__all__ = ["Request", "play", "requests_in"]
+__all__ = ["Request", "cut", "logging_nothing", "play", "requests_in", "require_found"]
 
 Request = tuple[str, bytes]
 """Method and body."""
@@ -68,8 +69,8 @@ class Upstreams:
         return False
 
 
-class Errors(logging.Handler):
-    """Keeps what the connection logs: it logs nothing but its own failures."""
+class _Errors(logging.Handler):
+    """Keeps what is logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +78,29 @@ class Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
+
+
+@contextlib.contextmanager
+def logging_nothing(module: str) -> Iterator[None]:
+    """Asserts after the block that a connection's module logged nothing: it logs nothing but its own failures."""
+    logger, errors = logging.getLogger(module), _Errors()
+    logger.addHandler(errors)
+    propagated, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(errors)
+        logger.propagate = propagated
+    assert not errors.records, errors.records[0].getMessage()
+
+
+def cut(data: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """Returns data in pieces of these sizes, and the rest."""
+    pieces = []
+    for size in sizes:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [*pieces, data]
 
 
 def play(pieces: Iterable[bytes]) -> list[Request]:
@@ -88,10 +112,7 @@ def play(pieces: Iterable[bytes]) -> list[Request]:
     stage.env.new_call_id = lambda: f"{next(calls):032x}"
     hub = Hub(stage.env)
     hub.mounts = mounts()
-    logger, errors = logging.getLogger("penstock.http.client_side"), Errors()
-    logger.addHandler(errors)
-    propagated, logger.propagate = logger.propagate, False
-    try:
+    with logging_nothing("penstock.http.client_side"):
         connection = ClientConnection(hub)
         transport = FakeTransport(connection)
         for piece in pieces:
@@ -102,10 +123,6 @@ def play(pieces: Iterable[bytes]) -> list[Request]:
             while upstreams.answer():
                 pass
         transport.lose()
-    finally:
-        logger.removeHandler(errors)
-        logger.propagate = propagated
-    assert not errors.records, errors.records[0].getMessage()
     assert stage.spool.used == 0 and not stage.decider.waiting and not hub.connections
     assert all(int(status) in range(100, 600) for status in _STATUS.findall(transport.written))
     return [request for link, _, ask in upstreams.opened if (request := _require_judged(link, ask)) is not None]
@@ -131,6 +148,15 @@ def _require_judged(link: FakeLink, ask: Ask) -> Request | None:
     if http.body_state is BodyState.WHOLE:
         assert requests[0][1] == http.body
     return requests[0]
+
+
+def require_found(data: bytes, pieces: Iterable[bytes]) -> None:
+    """Plays data in pieces; asserts that another parser, if it understands data, finds in it whatever went up."""
+    went_up = play(pieces)
+    found = requests_in(data)
+    if found is not None:
+        rest = iter(found)
+        assert all(request in rest for request in went_up), "another parser finds no such request there"
 
 
 def requests_in(data: bytes, *, whole: bool = True) -> list[Request] | None:

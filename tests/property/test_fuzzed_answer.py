@@ -1,14 +1,12 @@
 """Properties of an upstream's connection: no bytes crash it, and the agent gets one whole answer or a visible break."""
 
-import logging
-
 import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock._core.verdict import MaskSpec, Outcome
 from penstock.http.upstream_side import UpstreamConnection
-from property.fuzzed_connection import Errors
+from property.fuzzed_connection import cut, logging_nothing
 from unit.penstock._core.fake_sides import KEY, KNOWN, Stage, a_request, an_upstream
 from unit.penstock.http.fake_transport import FakeTransport
 from unit.penstock.http.test_upstream_side import Upstream
@@ -91,20 +89,12 @@ def test_an_agent_gets_one_whole_answer_or_a_break(
     connection = UpstreamConnection(Upstream().pool, KEY)
     transport = FakeTransport(connection)
     connection.take(stage.exchange)
-    logger, errors = logging.getLogger("penstock.http.upstream_side"), Errors()
-    logger.addHandler(errors)
-    propagated, logger.propagate = logger.propagate, False
-    try:
+    with logging_nothing("penstock.http.upstream_side"):
         stage.exchange.opened(connection, reused=False)
-        for size in [*cuts, len(data)]:
-            piece, data = data[:size], data[size:]
+        for piece in cut(data, cuts):
             if piece and not transport.ended and transport.reading:
                 transport.receive(piece)
         transport.lose()
-    finally:
-        logger.removeHandler(errors)
-        logger.propagate = propagated
-    assert not errors.records, errors.records[0].getMessage()
     party = stage.party
     assert party.ended
     if known:

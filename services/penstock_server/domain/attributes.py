@@ -111,12 +111,11 @@ def _query(attributes: Attributes) -> Any:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         return MISSING
-    values = dict(fields)
-    names = [_loose(name) for name in values]
-    if len(values) != len(fields) or len(set(names)) != len(names):
-        return MISSING
+    names = [_loose(name) for name, _ in fields]
     whole = set(names)
-    return values if not any("[" in name and name.partition("[")[0] in whole for name in names) else MISSING
+    if len(whole) != len(names) or any("[" in name and name.partition("[")[0] in whole for name in names):
+        return MISSING
+    return dict(fields)
 
 
 def _loose(name: str) -> str:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from penstock._core.canonical import BARE, SAME_BARE
+
 __all__ = ["PathTemplate", "compile_path"]
 
 MAX_TEMPLATE_CHARACTERS = 2048
@@ -14,8 +16,8 @@ MAX_TEMPLATE_CHARACTERS = 2048
 
 _NOTHING: dict[str, str] = {}
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,=:@]|%[0-9A-F]{2})*")
-_SAME_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'(),=:@]")
+_LITERAL = re.compile(rf"(?:[{BARE}]|%[0-9A-F]{{2}})*")
+_SAME_BARE = re.compile(f"[{SAME_BARE}]".encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,17 +19,22 @@ from typing import NoReturn
 
 from penstock._core.refusal import RefusedError
 
-__all__ = ["canonical_path", "split_target"]
+__all__ = ["BARE", "SAME_BARE", "canonical_path", "split_target"]
 
 MEMO_BYTES = 1024
 """Longest target in bytes whose canonical form is kept."""
 
-_PLAIN = re.compile(rb"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9\-._~!$&'()+,=:@]+)+/?|/")
+SAME_BARE = r"A-Za-z0-9\-._~!$&'(),=:@"
+"""Characters, as a class of a pattern holds them, that are decoded: they mean the same bare and escaped."""
+BARE = SAME_BARE + "+"
+"""Characters that stand bare in a canonical path, in the same form."""
+
+_PLAIN = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[{BARE}]+)+/?|/".encode())
 """A path that is canonical as it stands."""
 _QUERY = re.compile(rb"[!\"$-~]*")
 """Printable ASCII without "#" (0x23); what a query means is the upstream's, so it is judged and forwarded raw."""
-_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'()+,=:@]")
-_SAME_BARE = re.compile(rb"[A-Za-z0-9\-._~!$&'(),=:@]")
+_BARE = re.compile(f"[{BARE}]".encode())
+_SAME_BARE = re.compile(f"[{SAME_BARE}]".encode())
 _TWICE = re.compile(rb"%25[0-9A-Fa-f]{2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{2}")
 

@@ -15,7 +15,7 @@ from penstock._core.canonical import split_target
 from penstock._core.describe import Action, BodyState, HttpRequest
 from penstock._core.headers import Kind, SortedHeader, sort_header
 from penstock._core.mounts import Mounts, Route
-from penstock._core.refusal import RefusedError
+from penstock._core.refusal import ALLOWED, RefusedError
 from penstock._core.via import VIA, VIA_HTTP10, end_circles
 
 __all__ = ["CHUNKED", "IDENTITY", "NO_BODY", "Incoming", "read_head"]
@@ -39,7 +39,7 @@ IDENTITY = ("accept-encoding", b"identity")
 """Goes up in place of what the agent accepts: what is encoded cannot be masked."""
 _IDENTITY_LINE = b"accept-encoding: identity\r\n"
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset(ALLOWED.split(", "))
 _LENGTH_NAMES = frozenset({b"Content-Length", b"content-length"})
 """The usual spellings: they are looked at apart, so that bodies of other lengths do not make other heads."""
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from penstock._core.http_date import http_date
 from penstock._core.verdict import Outcome, Verdict
 
-__all__ = ["Refusal", "RefusedError", "of_verdict", "render"]
+__all__ = ["ALLOWED", "Refusal", "RefusedError", "of_verdict", "render"]
 
 PENDING_RETRY_S = 30
 """When an agent should ask again about a pending approval, seconds: people look at a queue about twice a minute."""
@@ -33,7 +33,7 @@ _UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
 """What the service's names never hold; in a header it could begin another one."""
 
 ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-"""What an answer 405 says is taken (RFC 9110, section 15.5.6)."""
+"""Methods that the shim takes, as an answer 405 says it (RFC 9110, section 15.5.6)."""
 
 _UNAVAILABLE_CODES = frozenset({"service_unavailable"})
 """Codes of denials that say nothing about the request: they are answered 503, as a lost service is."""

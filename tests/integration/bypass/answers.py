@@ -18,8 +18,16 @@ __all__ = ["CASES"]
 TEXT = "text/plain"
 EVENTS = "text/event-stream"
 JSON = "application/json"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNMASKABLE = ("502 answer_unmaskable",)
 HALF = len(SECRET) // 2
+
+
+def replied(
+    row: str, name: str, reply: bytes, answers: tuple[str, ...] = ("200",), shown: tuple[bytes, ...] = ()
+) -> Case:
+    """Returns a request that is answered with these bytes, in which the agent must not find the secret."""
+    return Case(row, name, request("/m/x"), answers, ("/x",), reply=reply, shown=shown, hidden=(SECRET,))
 
 
 def answered(
@@ -27,31 +35,20 @@ def answered(
 ) -> Case:
     """Returns a request that is answered with that body, in these chunks."""
     reply = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n".encode() + head
-    reply += b"Transfer-Encoding: chunked\r\n\r\n" + chunked(*pieces)
-    return Case(row, name, request("/m/x"), answers, ("/x",), reply=reply, hidden=(SECRET,))
+    return replied(row, name, reply + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(*pieces), answers)
 
 
 def whole(
     row: str, name: str, kind: str, body: bytes, *, head: bytes = b"", answers: tuple[str, ...] = ("200",)
 ) -> Case:
     """Returns the same with a length."""
-    reply = (
-        f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode() + head + b"\r\n" + body
-    )
-    return Case(row, name, request("/m/x"), answers, ("/x",), reply=reply, hidden=(SECRET,))
+    reply = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode() + head
+    return replied(row, name, reply + b"\r\n" + body, answers)
 
 
 def field(name: str, line: bytes, answers: tuple[str, ...] = ("200",)) -> Case:
     """Returns an answer whose head holds the secret."""
-    return Case(
-        "11",
-        name,
-        request("/m/x"),
-        answers,
-        ("/x",),
-        reply=b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Length: 0\r\n\r\n",
-        hidden=(SECRET,),
-    )
+    return replied("11", name, b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Length: 0\r\n\r\n", answers)
 
 
 def held(case: Case) -> Case:
@@ -168,49 +165,26 @@ HEADS = [
     field("in a Location", b"Location: http://x.example/?k=" + quote(SECRET, safe="").encode()),
     field("in a header, in base64", b"X-Echo: " + base64.b64encode(SECRET)),
     field("in the name of a header", b"X-" + SECRET.replace(b"/", b"-") + b": 1\r\nX-Echo: " + SECRET),
-    Case(
+    replied(
         "11",
         "in the reason phrase",
-        request("/m/x"),
-        paths=("/x",),
-        reply=b"HTTP/1.1 200 " + SECRET + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 " + SECRET + b"\r\nContent-Length: 0\r\n\r\n",
         shown=(b"HTTP/1.1 200 OK\r\n",),
-        hidden=(SECRET,),
     ),
-    Case(
+    replied(
         "11",
         "in an early hint",
-        request("/m/x"),
-        paths=("/x",),
-        reply=b"HTTP/1.1 103 Early Hints\r\nLink: <"
-        + SECRET
-        + b">\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        hidden=(SECRET,),
+        b"HTTP/1.1 103 Early Hints\r\nLink: <" + SECRET + b">\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     ),
-    Case(
-        "11",
-        "in a trailer",
-        request("/m/x"),
-        paths=("/x",),
-        reply=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + chunked(b"x", trailers=b"X: " + SECRET + b"\r\n"),
-        hidden=(SECRET,),
-    ),
-    Case(
-        "11",
-        "in the extension of a chunk",
-        request("/m/x"),
-        paths=("/x",),
-        reply=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x", extension=b";a=bypass-key"),
+    replied("11", "in a trailer", CHUNKED + chunked(b"x", trailers=b"X: " + SECRET + b"\r\n")),
+    replace(
+        replied("11", "in the extension of a chunk", CHUNKED + chunked(b"x", extension=b";a=bypass-key")),
         hidden=(SECRET, b"bypass-key"),
     ),
-    Case(
+    replied(
         "11",
         "behind the answer",
-        request("/m/x"),
-        paths=("/x",),
-        reply=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nX: " + SECRET + b"\r\n\r\n",
-        hidden=(SECRET,),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nX: " + SECRET + b"\r\n\r\n",
     ),
 ]
 

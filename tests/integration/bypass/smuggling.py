@@ -12,27 +12,32 @@ BAD = ("400 bad_request",)
 
 
 def post(
-    name: str, *lines: bytes, body: bytes = b"", answers: tuple[str, ...] = BAD, paths: tuple[str, ...] = ()
+    name: str,
+    *lines: bytes,
+    body: bytes = b"",
+    answers: tuple[str, ...] = BAD,
+    paths: tuple[str, ...] = (),
+    start: str | bytes = LINE,
 ) -> Case:
-    """Returns a POST with these lines, followed by the hidden request and by one that ends the connection."""
-    return Case("1", name, crafted(LINE, *lines, body=body) + AFTER, answers, paths)
+    """Returns a POST, or what start says, with these lines and what follows, and then one that ends the connection."""
+    return Case("1", name, crafted(start, *lines, body=body) + AFTER, answers, paths)
 
 
 def get(
     name: str, *lines: bytes, body: bytes = HIDDEN, answers: tuple[str, ...] = BAD, paths: tuple[str, ...] = ()
 ) -> Case:
-    """Returns a GET likewise."""
-    return Case("1", name, crafted("GET /b/x HTTP/1.1", *lines, body=body) + AFTER, answers, paths)
+    """Returns a GET likewise, followed by the hidden request."""
+    return post(name, *lines, body=body, answers=answers, paths=paths, start="GET /b/x HTTP/1.1")
 
 
 def line(name: str, start: bytes, answers: tuple[str, ...] = BAD, *lines: bytes) -> Case:
     """Returns a request with that request line."""
-    return Case("1", name, crafted(start, *lines) + HIDDEN + AFTER, answers, ())
+    return post(name, *lines, body=HIDDEN, answers=answers, start=start)
 
 
 def chunks(name: str, body: bytes, answers: tuple[str, ...] = BAD) -> Case:
     """Returns a POST whose chunked body is broken; nothing of it may arrive."""
-    return Case("1", name, crafted(LINE, TE, body=body + HIDDEN) + AFTER, answers, ())
+    return post(name, TE, body=body + HIDDEN, answers=answers)
 
 
 def lengths(name: str, *values: bytes) -> Case:
