@@ -8,11 +8,12 @@ import pytest
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from databases import database_url, postgres_server, store
+from event_loop import TestLoop
 
 __all__ = ["anyio_backend", "database_url", "postgres_server", "store"]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
+def anyio_backend() -> tuple[str, dict[str, object]]:
     """Names the event loop of every anyio test."""
-    return "asyncio"
+    return "asyncio", {"loop_factory": TestLoop}
